@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One guest from its start to its end: carries its lines, watches the time, and judges how it went."""
+
+import os
+import re
+import select
+import shlex
+import shutil
+import subprocess
+import sys
+import termios
+import time
+import tty
+
+import console
+import disks
+import images
+import ktap
+from guest import GUESTS, find_kernel
+from house import Failure, REPO, cache, deps, say
+
+HARNESS, TIMEOUT, REPORT = 97, 98, 99
+TRANSPORTS = ('none', 'loop')
+
+
+def build(argv):
+    done = subprocess.run([REPO / 'scripts/build', *argv], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise Failure('there is no kernel to boot, see above')
+    return done.stdout.strip()
+
+
+def transport_arguments(options):
+    """Kernel arguments of the transport; the loop transport's pool is memory on top of the guest's own."""
+    if options.unpatched:
+        return []
+    if options.transport == 'none':
+        return ['tmem=off']
+    options.ram += options.pool
+    return ['tmem=loop', f'tmem_loop.reserve={options.pool >> 20}M']
+
+
+def debug_overhead(options):
+    """What a debug kernel takes of the memory beyond what others do: KASAN's shadow and quarantine, lockdep's tables."""
+    if not options.debug:
+        return 0
+    return 96 << 20 if options.guest == 'qemu' else 16 << 20
+
+
+def log_path(options):
+    if options.log:
+        return os.path.abspath(options.log)
+    logs = cache() / 'logs'
+    logs.mkdir(parents=True, exist_ok=True)
+    for old in sorted(logs.glob('*.log'), key=os.path.getmtime)[:-50]:
+        old.unlink(missing_ok=True)
+    return str(logs / f'{time.strftime("%m%d-%H%M%S")}-{os.getpid()}.log')
+
+
+class Session:
+    """The lines of a running guest, and what became of it."""
+
+    def __init__(self, guest, options, log):
+        self.guest, self.options, self.log = guest, options, log
+        self.words = b''        # of the control line
+        self.status = None      # COMMAND's
+        self.trouble = None     # init's
+        self.ready = self.timed_out = False
+        self.sinks = {guest.output: self.on_output, guest.control: self.on_control, guest.console: self.on_console}
+
+    def on_output(self, data):
+        view = memoryview(data)
+        while view:
+            view = view[os.write(1, view):]
+
+    def on_console(self, data):
+        self.log.write(data)
+        if self.options.verbose:
+            sys.stderr.buffer.write(data)
+            sys.stderr.flush()
+
+    def on_control(self, data):
+        self.words += data
+        while b'\n' in self.words:
+            line, self.words = self.words.split(b'\n', 1)
+            word, _, rest = line.decode(errors='replace').strip().partition(' ')
+            if word == 'ready':
+                self.ready = True
+            elif word == 'exit' and rest.isdigit():
+                self.status = int(rest)
+            elif word == 'failed':
+                self.trouble = rest
+
+    def on_stdin(self):
+        data = os.read(0, 65536)
+        if data:
+            os.write(self.guest.input, data)
+        return data
+
+    def carry(self):
+        """Moves data between the lines until the guest has ended and said all."""
+        deadline = time.monotonic() + self.options.timeout if self.options.timeout else float('inf')
+        waiting = set(self.sinks)
+        if self.options.interactive:
+            waiting.add(0)
+        ended = None
+        while waiting - {0}:
+            now = time.monotonic()
+            if now > (ended or deadline):
+                self.timed_out = not ended
+                break
+            for fd in select.select(waiting, [], [], 0.1)[0]:
+                if fd == 0:
+                    data = self.on_stdin()
+                else:
+                    data = os.read(fd, 1 << 16)
+                    self.sinks[fd](data)
+                if not data:
+                    waiting.discard(fd)
+            # A guest that is gone has its last words in the pipes; who holds them open after that is no concern of ours.
+            if not ended and self.guest.process.poll() is not None:
+                ended = now + 2
+
+    def judge(self):
+        """The status to return; says on stderr why if it is not COMMAND's."""
+        self.log.flush()
+        with open(self.log.name, encoding='utf-8', errors='replace') as log:
+            text = log.read()
+        found = console.reports(text)
+        if found:
+            say('the kernel complained:')
+            print('\n'.join('  ' + line for line in found), file=sys.stderr)
+        if self.timed_out:
+            what = 'COMMAND did not end' if self.ready else 'the guest did not come up'
+            say(f'timeout: {what} within {self.options.timeout:g} s; last lines of the console:')
+            print('\n'.join('  ' + line for line in text.replace('\r', '').splitlines()[-15:]), file=sys.stderr)
+        if found:
+            return REPORT
+        if self.timed_out:
+            return TIMEOUT
+        if self.trouble is None and self.status is not None:
+            return self.status
+        say(self.trouble or f'the guest ended (status {self.guest.process.poll()}) without a result; last lines of its console:')
+        if not self.trouble:
+            print('\n'.join('  ' + line for line in text.replace('\r', '').splitlines()[-15:]), file=sys.stderr)
+        return HARNESS
+
+
+def raw_terminal():
+    if os.isatty(0):
+        tty.setraw(0, termios.TCSANOW)
+
+
+def window():
+    size = shutil.get_terminal_size()
+    return f'rows {size.lines} columns {size.columns}'
+
+
+def command_text(command):
+    """The script for COMMAND: a single word is a shell command line of its own."""
+    text = command[0] if len(command) == 1 else shlex.join(command)
+    return ('cd /mnt\n' + text + '\n').encode('utf-8', 'surrogateescape')
+
+
+def prepare(tmp, options):
+    """Everything up to the start of the guest."""
+    kind = GUESTS[options.guest]
+    deps(*kind.needs)
+    kernel = find_kernel(options, build)
+    options.ram = options.mem + debug_overhead(options)
+    options.queues = options.smp if options.guest == 'qemu' else 1
+    arguments = transport_arguments(options) + shlex.split(options.append)
+    programs = images.programs_image(options.with_) if options.with_ else None
+    served = disks.Disks(tmp, options, programs)
+    guest = kind(tmp, options, kernel, served)
+    settings = {**guest.settings(), 'VM_FS': options.fs, 'VM_MOUNT_OPTS': options.mount_opts,
+                'VM_DISK': served.device('mnt'), 'VM_SWAP_DISK': served.device('swap'),
+                'VM_PROGRAMS': served.device('programs'), 'VM_TRANSPORT': options.transport,
+                'VM_INTERACTIVE': 'yes' if options.interactive else '', 'VM_WINDOW': window() if options.interactive else '',
+                'TERM': os.environ.get('TERM', 'linux')}
+    images.initramfs(f'{tmp}/initrd', settings, command_text(options.command))
+    served.serve(options.queues)
+    return guest, arguments
+
+
+def run(tmp, options):
+    """Runs one guest; returns its status. This is the worker's function."""
+    try:
+        guest, arguments = prepare(tmp, options)
+        path = log_path(options)
+        log = open(path, 'wb')
+    except (Failure, OSError) as failure:
+        say(failure)
+        return HARNESS
+    if not options.quiet:
+        say(f'console log: {path}')
+    with log:
+        guest.start(f'{tmp}/initrd', arguments)
+        session = Session(guest, options, log)
+        if options.interactive:
+            raw_terminal()
+        try:
+            session.carry()
+        except BrokenPipeError:
+            return 141          # who read our output is gone
+        return session.judge()
+
+
+def run_kunit(tmp, options):
+    """Boots with KUnit's suites enabled and prints their KTAP."""
+    kept = not options.log
+    options.log = options.log or f'{tmp}/console.log'
+    options.quiet = kept
+    status = run(tmp, options)
+    if not os.path.exists(options.log):
+        return status
+    with open(options.log, encoding='utf-8', errors='replace') as log:
+        lines = ktap.extract(log.read())
+    print('\n'.join(lines), flush=True)
+    passed, failed, skipped, complete = ktap.judge(lines)
+    say(f'{passed} passed, {failed} failed, {skipped} skipped')
+    if status:
+        return status
+    if not complete or not passed + failed + skipped:
+        say('the suites did not all come to their end' if lines else
+            f"no suite ran: is there one that matches '{options.suites}', and CONFIG_KUNIT in this kernel?")
+        return HARNESS
+    return 1 if failed else 0
