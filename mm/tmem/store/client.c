@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: clients of the page store, their epochs and pools
+ *
+ * A pool dies in three steps: its ident becomes 0, so that no request finds it
+ * any more; every shard is locked once, so that whoever found it before has
+ * let go of it; what it holds is dropped, in slices.  Until that is over its
+ * id is busy.  An attach does this to all pools of the client before it gives
+ * out the new epoch.
+ */
+#include "private.h"
+
+void tstore_clients_init(struct tstore *s)
+{
+	u32 i;
+
+	for (i = 0; i < s->max_clients; i++) {
+		s->clients[i].store = s;
+		s->clients[i].oldest = TSTORE_NONE;
+		env_lock_init(&s->clients[i].L4_lock, TSTORE_L4);
+	}
+}
+
+/**
+ * tstore_client_create() - add a client
+ * @s: the store
+ * @limit: most pages that it may keep
+ * @out: the client
+ *
+ * A client can do nothing before its first TMEM_OP_ATTACH.
+ *
+ * Context: no lock held; allocates.
+ * Return: 0, -ENOMEM, or -ENOSPC if there are max_clients already
+ */
+int tstore_client_create(struct tstore *s, u64 limit,
+			 struct tstore_client **out)
+{
+	struct tstore_client *c = NULL;
+	struct tstore_pool *pools;
+	u32 i;
+
+	pools = env_zalloc(s->max_pools * sizeof(*pools));
+	if (!pools)
+		return -ENOMEM;
+	for (i = 0; i < s->max_pools; i++)
+		pools[i].first = TSTORE_NONE;
+
+	spin_lock(&s->L1_lock);
+	for (i = 0; i < s->max_clients && !c; i++)
+		if (!s->clients[i].used)
+			c = &s->clients[i];
+	if (c)
+		c->used = true;
+	spin_unlock(&s->L1_lock);
+	if (!c) {
+		env_free(pools);
+		return -ENOSPC;
+	}
+
+	spin_lock(&c->L4_lock);
+	c->pools = pools;
+	c->limit = limit;
+	c->nr_pools = 0;
+	c->epoch = 0;
+	c->features = 0;
+	env_write_once(c->frozen, false);
+	spin_unlock(&c->L4_lock);
+	*out = c;
+	return 0;
+}
+
+/* Makes a pool invisible; its ident if it was not so before */
+static u32 tstore_pool_kill_locked(struct tstore_client *c, u32 id)
+{
+	struct tstore_pool *pool = &c->pools[id];
+	u32 ident = pool->ident;
+
+	env_assert_held(&c->L4_lock);
+	if (ident) {
+		pool->dying = ident;
+		env_write_once(pool->ident, 0);
+		c->nr_pools--;
+	}
+	return ident;
+}
+
+/* Second half of a pool's death, for whoever killed it */
+static u64 tstore_pool_bury(struct tstore_client *c, u32 id, u32 ident)
+{
+	u64 dropped = tstore_pool_drain(c->store, c, id, ident);
+
+	spin_lock(&c->L4_lock);
+	c->pools[id].dying = 0;
+	spin_unlock(&c->L4_lock);
+	return dropped;
+}
+
+static u32 tstore_pool_dying(struct tstore_client *c, u32 id)
+{
+	u32 dying;
+
+	spin_lock(&c->L4_lock);
+	dying = c->pools[id].dying;
+	spin_unlock(&c->L4_lock);
+	return dying;
+}
+
+/*
+ * Destroys all pools.  The caller has seen to it that none is created
+ * meanwhile, but another request may be destroying one: that is waited for.
+ */
+static u64 tstore_pools_destroy(struct tstore_client *c)
+{
+	struct tstore *s = c->store;
+	u64 dropped = 0;
+	u32 id, ident;
+
+	for (id = 0; id < s->max_pools; id++) {
+		spin_lock(&c->L4_lock);
+		ident = tstore_pool_kill_locked(c, id);
+		spin_unlock(&c->L4_lock);
+		if (!ident)
+			continue;
+		tstore_shards_cycle(s);
+		dropped += tstore_pool_bury(c, id, ident);
+	}
+	for (id = 0; id < s->max_pools; id++)
+		while (tstore_pool_dying(c, id))
+			env_relax();
+	return dropped;
+}
+
+/**
+ * tstore_client_destroy() - remove a client and all that it keeps
+ * @c: the client; no request of it is being executed, and none will be
+ *
+ * Context: no lock held; env_relax() between slices.
+ */
+void tstore_client_destroy(struct tstore_client *c)
+{
+	struct tstore *s = c->store;
+	struct tstore_pool *pools;
+
+	tstore_pools_destroy(c);
+	spin_lock(&c->L4_lock);
+	pools = c->pools;
+	c->pools = NULL;
+	spin_unlock(&c->L4_lock);
+	env_free(pools);
+
+	spin_lock(&s->L1_lock);
+	c->used = false;
+	spin_unlock(&s->L1_lock);
+}
+
+/**
+ * tstore_client_set_limit() - change how many pages a client may keep
+ * @c: the client
+ * @limit: pages
+ *
+ * Ephemeral pages beyond it are dropped, oldest first.  Persistent ones are
+ * not: a client that has more of them cannot put until it has flushed some.
+ *
+ * Context: no lock held; env_relax() between evictions.
+ */
+void tstore_client_set_limit(struct tstore_client *c, u64 limit)
+{
+	bool over;
+
+	spin_lock(&c->L4_lock);
+	c->limit = limit;
+	spin_unlock(&c->L4_lock);
+	do {
+		spin_lock(&c->L4_lock);
+		over = c->charged[TSTORE_EPHEMERAL] +
+		       c->charged[TSTORE_PERSISTENT] > c->limit;
+		spin_unlock(&c->L4_lock);
+		env_relax();
+	} while (over && tstore_evict_one(c, 0));
+}
+
+/**
+ * tstore_client_freeze() - refuse puts, or accept them again
+ * @c: the client
+ * @frozen: refuse
+ *
+ * A refused put still drops older copies of its pages; gets and flushes go on.
+ * When this returns, no put that began before is in progress.
+ *
+ * Context: no lock held.
+ */
+void tstore_client_freeze(struct tstore_client *c, bool frozen)
+{
+	spin_lock(&c->L4_lock);
+	env_write_once(c->frozen, frozen);
+	spin_unlock(&c->L4_lock);
+	tstore_shards_cycle(c->store);
+}
+
+static bool tstore_attach_valid(const struct tmem_attach *at)
+{
+	u64 reserved = 0;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(at->reserved); i++)
+		reserved |= at->reserved[i];
+	return !reserved && at->page_shift == PAGE_SHIFT;
+}
+
+/* TMEM_OP_ATTACH */
+int tstore_attach(struct tstore_client *c,
+		  const struct tmem_req *req __always_unused, env_data_t data,
+		  u32 *done)
+{
+	struct tstore *s = c->store;
+	struct tmem_attach at;
+	bool busy;
+	void *ptr;
+
+	ptr = env_data_map(data, 0);
+	if (!ptr)
+		return -EFAULT;
+	memcpy(&at, ptr, sizeof(at));
+	env_data_unmap(ptr);
+	if (at.version < TMEM_ABI_VERSION)
+		return -EOPNOTSUPP;
+	if (!tstore_attach_valid(&at))
+		return -EINVAL;
+
+	spin_lock(&c->L4_lock);
+	busy = c->attaching;
+	c->attaching = true;
+	spin_unlock(&c->L4_lock);
+	if (busy)
+		return -EBUSY;
+	*done = tstore_pools_destroy(c);
+
+	at.version = TMEM_ABI_VERSION;
+	at.features &= TMEM_FEATURES;
+	at.max_pools = s->max_pools;
+	at.max_run = TMEM_MAX_RUN;
+	spin_lock(&s->L1_lock);
+	at.epoch = ++s->epochs;
+	spin_unlock(&s->L1_lock);
+
+	spin_lock(&c->L4_lock);
+	c->epoch = at.epoch;
+	c->features = at.features;
+	c->attaching = false;
+	spin_unlock(&c->L4_lock);
+
+	ptr = env_data_map(data, 0);
+	if (!ptr)
+		return -EFAULT;
+	memcpy(ptr, &at, sizeof(at));
+	env_data_unmap(ptr);
+	return 0;
+}
+
+/* TMEM_OP_QUERY */
+int tstore_query(struct tstore_client *c,
+		 const struct tmem_req *req __always_unused, env_data_t data,
+		 u32 *done __always_unused)
+{
+	struct tmem_query query;
+	void *ptr;
+
+	memset(&query, 0, sizeof(query));
+	spin_lock(&c->L4_lock);
+	query.limit = c->limit;
+	query.ephemeral = c->charged[TSTORE_EPHEMERAL];
+	query.persistent = c->charged[TSTORE_PERSISTENT];
+	query.pools = c->nr_pools;
+	spin_unlock(&c->L4_lock);
+
+	ptr = env_data_map(data, 0);
+	if (!ptr)
+		return -EFAULT;
+	memcpy(ptr, &query, sizeof(query));
+	env_data_unmap(ptr);
+	return 0;
+}
+
+static int tstore_pool_create_locked(struct tstore_client *c, u32 id,
+				     u32 ident)
+{
+	struct tstore_pool *pool = &c->pools[id];
+
+	env_assert_held(&c->L4_lock);
+	if (!c->epoch)
+		return -ENOTCONN;
+	if (c->attaching || pool->dying)
+		return -EBUSY;
+	if (pool->ident)
+		return (pool->ident ^ ident) & TSTORE_IDENT_PERSISTENT ?
+		       -EEXIST : 0;
+	if (ident & TSTORE_IDENT_PERSISTENT &&
+	    !(c->features & TMEM_FEATURE_PERSISTENT))
+		return -EPERM;
+	c->nr_pools++;
+	env_write_once(pool->ident, ident);
+	return 0;
+}
+
+/* TMEM_OP_POOL_CREATE */
+int tstore_pool_create(struct tstore_client *c, const struct tmem_req *req,
+		       env_data_t data __always_unused,
+		       u32 *done __always_unused)
+{
+	struct tstore *s = c->store;
+	u32 ident = TSTORE_IDENT_LIVE;
+	int err;
+
+	if (req->pool >= s->max_pools || req->index & ~(u64)TMEM_POOL_FLAGS ||
+	    req->object[2])
+		return -EINVAL;
+	/* nobody can authorise one yet */
+	if (req->index & TMEM_POOL_SHARED)
+		return -EPERM;
+	if (req->object[0] || req->object[1])
+		return -EINVAL;
+	if (req->index & TMEM_POOL_PERSISTENT)
+		ident |= TSTORE_IDENT_PERSISTENT;
+
+	spin_lock(&s->L1_lock);
+	ident |= ++s->instances << TSTORE_IDENT_SHIFT;
+	spin_unlock(&s->L1_lock);
+	spin_lock(&c->L4_lock);
+	err = tstore_pool_create_locked(c, req->pool, ident);
+	spin_unlock(&c->L4_lock);
+	return err;
+}
+
+/* TMEM_OP_POOL_DESTROY */
+int tstore_pool_destroy(struct tstore_client *c, const struct tmem_req *req,
+			env_data_t data __always_unused, u32 *done)
+{
+	u32 ident;
+
+	if (req->pool >= c->store->max_pools)
+		return -ENXIO;
+	spin_lock(&c->L4_lock);
+	ident = tstore_pool_kill_locked(c, req->pool);
+	spin_unlock(&c->L4_lock);
+	if (!ident)
+		return -ENXIO;
+	tstore_shards_cycle(c->store);
+	*done = tstore_pool_bury(c, req->pool, ident);
+	return 0;
+}
+
+/* What a request for pages is about; -ENXIO if it names no pool */
+int tstore_key_init(struct tstore_client *c, const struct tmem_req *req,
+		    struct tstore_key *key)
+{
+	struct tstore *s = c->store;
+
+	if (req->pool >= s->max_pools)
+		return -ENXIO;
+	key->client = c;
+	key->pool = &c->pools[req->pool];
+	key->ident = env_read_once(key->pool->ident);
+	if (!key->ident)
+		return -ENXIO;
+	key->number = (u32)(c - s->clients) * s->max_pools + req->pool;
+	key->drain = false;
+	key->name[0] = req->object[0];
+	key->name[1] = req->object[1];
+	key->name[2] = req->object[2];
+	tstore_key_hash(s, key);
+	return 0;
+}

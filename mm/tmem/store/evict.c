@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: room in the page store
+ *
+ * Every client has one queue of its ephemeral pages in the order in which
+ * they came.  A page that a client gets leaves its private pool, so no page
+ * is ever used twice, and the order of arrival is the order of age.
+ *
+ * A client at its limit gives up its own oldest page.  When the arena is full,
+ * the client with the most ephemeral pages does, which for two clients that
+ * want more than there is ends in equal shares.  The pages that a put has
+ * stored so far do not count as its client's: a run never evicts itself.
+ *
+ * Persistent pages are not on a queue and so are never evicted.
+ */
+#include "private.h"
+
+/**
+ * tstore_reserve() - charge pages and take slots for them
+ * @c: who pays
+ * @kind: ephemeral or persistent
+ * @home: bank to begin with
+ * @pages: out: handles
+ * @nr: how many
+ *
+ * Context: may be called with the lock of a shard held.
+ * Return: 0 with all @nr, or -EDQUOT or -ENOSPC with none
+ */
+int tstore_reserve(struct tstore_client *c, enum tstore_kind kind, u32 home,
+		   u32 *pages, u32 nr)
+{
+	u64 sum;
+
+	spin_lock(&c->L4_lock);
+	sum = c->charged[TSTORE_EPHEMERAL] + c->charged[TSTORE_PERSISTENT];
+	if (sum + nr > c->limit) {
+		spin_unlock(&c->L4_lock);
+		return -EDQUOT;
+	}
+	env_write_once(c->charged[kind], c->charged[kind] + nr);
+	spin_unlock(&c->L4_lock);
+
+	if (tstore_page_alloc(c->store, home, pages, nr))
+		return 0;
+	tstore_unreserve(c, kind, home, NULL, nr);
+	return -ENOSPC;
+}
+
+/* The opposite; @pages may be NULL if only the charge is to be undone */
+void tstore_unreserve(struct tstore_client *c, enum tstore_kind kind,
+		      u32 home, const u32 *pages, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; pages && i < nr; i++)
+		tstore_page_free(c->store, home, pages[i]);
+	spin_lock(&c->L4_lock);
+	env_write_once(c->charged[kind], c->charged[kind] - nr);
+	spin_unlock(&c->L4_lock);
+}
+
+/* Names a client's oldest ephemeral page; false if it has none */
+static bool tstore_oldest(struct tstore_client *c, struct tstore_key *key,
+			  u32 *p, u64 *index)
+{
+	struct tstore *s = c->store;
+	struct tstore_object *obj;
+
+	spin_lock(&c->L4_lock);
+	*p = c->oldest;
+	if (*p != TSTORE_NONE) {
+		/* on the queue, so neither it nor its object can go away */
+		*index = tstore_page(s, *p)->index;
+		obj = tstore_object(s, tstore_page(s, *p)->obj);
+		key->number = obj->pool;
+		key->name[0] = obj->name[0];
+		key->name[1] = obj->name[1];
+		key->name[2] = obj->name[2];
+	}
+	spin_unlock(&c->L4_lock);
+	return *p != TSTORE_NONE;
+}
+
+/* Is it still?  Then it stays so while the caller holds its shard. */
+static bool tstore_is_oldest(struct tstore_client *c, struct tstore_key *key,
+			     u32 p)
+{
+	bool is;
+
+	spin_lock(&c->L4_lock);
+	is = c->oldest == p;
+	if (is)
+		key->pool = &c->pools[key->number % c->store->max_pools];
+	spin_unlock(&c->L4_lock);
+	return is;
+}
+
+/**
+ * tstore_evict_one() - drop the oldest ephemeral page of a client
+ * @c: the client
+ * @home: bank that gets the slot
+ *
+ * The queue names a victim, but its shard comes before the queue in the order
+ * of locks; so it is named, looked up, and dropped if it is still the oldest.
+ *
+ * Context: no lock held.
+ * Return: false if it has none
+ */
+bool tstore_evict_one(struct tstore_client *c, u32 home)
+{
+	struct tstore_key key = { .client = c, .ident = TSTORE_IDENT_LIVE };
+	struct tstore *s = c->store;
+	struct tstore_shard *sh;
+	bool done = false;
+	u64 index;
+	u32 *link;
+	u32 p;
+
+	while (!done) {
+		if (!tstore_oldest(c, &key, &p, &index))
+			return false;
+		tstore_key_hash(s, &key);
+		sh = tstore_shard(s, &key, index);
+		spin_lock(&sh->L2_lock);
+		link = tstore_page_find_locked(s, sh, &key, index);
+		if (*link == p && tstore_is_oldest(c, &key, p)) {
+			tstore_page_remove_locked(s, sh, &key, link, home);
+			sh->stat[TSTORE_EVICTED]++;
+			done = true;
+		}
+		spin_unlock(&sh->L2_lock);
+	}
+	return true;
+}
+
+/* Who has most to give, @c itself if nobody has more than its @own */
+static struct tstore_client *tstore_victim(struct tstore_client *c, u64 own)
+{
+	struct tstore *s = c->store;
+	struct tstore_client *victim = own ? c : NULL;
+	u64 most = own;
+	u64 nr;
+	u32 i;
+
+	for (i = 0; i < s->max_clients; i++) {
+		if (&s->clients[i] == c)
+			continue;
+		nr = env_read_once(s->clients[i].charged[TSTORE_EPHEMERAL]);
+		if (nr > most) {
+			most = nr;
+			victim = &s->clients[i];
+		}
+	}
+	return victim;
+}
+
+/**
+ * tstore_make_room() - evict until a reservation can succeed
+ * @c: who wants to put
+ * @home: bank that gets the slots
+ * @want: pages to be charged
+ * @frames: free frames that it takes
+ * @done: ephemeral pages of @c that belong to the same put and must stay
+ *
+ * Context: no lock held; env_relax() between evictions.
+ * Return: 0, or -EDQUOT or -ENOSPC if there is nothing to evict
+ */
+int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
+		     u64 done)
+{
+	struct tstore *s = c->store;
+	struct tstore_client *victim;
+	u64 ephemeral, limit, own, sum;
+	int err;
+
+	for (;;) {
+		spin_lock(&c->L4_lock);
+		limit = c->limit;
+		ephemeral = c->charged[TSTORE_EPHEMERAL];
+		sum = ephemeral + c->charged[TSTORE_PERSISTENT];
+		spin_unlock(&c->L4_lock);
+
+		own = ephemeral > done ? ephemeral - done : 0;
+		if (sum + want > limit) {
+			if (sum + want - limit > own)
+				return -EDQUOT;
+			victim = c;
+			err = -EDQUOT;
+		} else if (tstore_pages_free(s) < frames) {
+			victim = tstore_victim(c, own);
+			err = -ENOSPC;
+			if (!victim)
+				return err;
+		} else {
+			return 0;
+		}
+		if (!tstore_evict_one(victim, home))
+			return err;
+		env_relax();
+	}
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: objects of the page store and the lists of their pages
+ *
+ * An object exists while it has pages, or while somebody walks its list.  The
+ * list is in no order of indices, and a walk drops the lock between slices,
+ * so it needs a cursor that survives what others do meanwhile.  The list
+ * itself is the cursor: it is circular, a walk turns it page by page, and new
+ * pages join at the end, so after as many steps as there were pages every one
+ * of those was seen.  Two walks turning one list would hide pages from each
+ * other; therefore the second waits for the first.
+ */
+#include "private.h"
+
+/* Pages that a walk looks at under one hold of L3_lock */
+#define TSTORE_WALK_STEPS	64
+
+/* Completes a key whose number and name are set */
+void tstore_key_hash(struct tstore *s, struct tstore_key *key)
+{
+	u64 h = tstore_mix(s->seed, key->number);
+
+	h = tstore_mix(h, key->name[0]);
+	h = tstore_mix(h, key->name[1]);
+	h = tstore_mix(h, key->name[2]);
+	key->hash = tstore_mix(h, s->seed);
+}
+
+static struct tstore_oshard *tstore_oshard(struct tstore *s,
+					   const struct tstore_key *key)
+{
+	return &s->oshards[key->hash & (s->nr_shards - 1)];
+}
+
+static u32 tstore_oshard_home(struct tstore *s, const struct tstore_oshard *os)
+{
+	return (os - s->oshards) % TSTORE_BANKS;
+}
+
+static u32 *tstore_object_bucket(struct tstore *s, struct tstore_oshard *os,
+				 const struct tstore_key *key)
+{
+	return &os->buckets[((key->hash >> 32) * s->oshard_buckets) >> 32];
+}
+
+/* The link that leads to an object; holds TSTORE_NONE if it is absent */
+static u32 *tstore_object_find_locked(struct tstore *s,
+				      struct tstore_oshard *os,
+				      const struct tstore_key *key)
+{
+	u32 *link;
+
+	env_assert_held(&os->L3_lock);
+	link = tstore_object_bucket(s, os, key);
+	while (*link != TSTORE_NONE &&
+	       !tstore_object_is(tstore_object(s, *link), key))
+		link = &tstore_object(s, *link)->hnext;
+	return link;
+}
+
+static void tstore_pool_add(struct tstore *s, const struct tstore_key *key,
+			    u32 o)
+{
+	struct tstore_object *obj = tstore_object(s, o);
+	struct tstore_object *first;
+
+	spin_lock(&key->client->L4_lock);
+	if (key->pool->first == TSTORE_NONE) {
+		key->pool->first = o;
+		obj->pnext = o;
+		obj->pprev = o;
+	} else {
+		first = tstore_object(s, key->pool->first);
+		obj->pnext = key->pool->first;
+		obj->pprev = first->pprev;
+		tstore_object(s, first->pprev)->pnext = o;
+		first->pprev = o;
+	}
+	spin_unlock(&key->client->L4_lock);
+}
+
+static void tstore_pool_del(struct tstore *s, const struct tstore_key *key,
+			    u32 o)
+{
+	struct tstore_object *obj = tstore_object(s, o);
+
+	spin_lock(&key->client->L4_lock);
+	if (obj->pnext == o) {
+		key->pool->first = TSTORE_NONE;
+	} else {
+		tstore_object(s, obj->pprev)->pnext = obj->pnext;
+		tstore_object(s, obj->pnext)->pprev = obj->pprev;
+		if (key->pool->first == o)
+			key->pool->first = obj->pnext;
+	}
+	spin_unlock(&key->client->L4_lock);
+}
+
+static u32 tstore_object_new_locked(struct tstore *s, struct tstore_oshard *os,
+				    const struct tstore_key *key)
+{
+	struct tstore_object *obj;
+	u32 *bucket;
+	u32 o;
+
+	env_assert_held(&os->L3_lock);
+	o = tstore_object_alloc(s, tstore_oshard_home(s, os));
+	if (o == TSTORE_NONE)
+		return o;
+	obj = tstore_object(s, o);
+	obj->name[0] = key->name[0];
+	obj->name[1] = key->name[1];
+	obj->name[2] = key->name[2];
+	obj->first = TSTORE_NONE;
+	obj->count = 0;
+	env_store_release(&obj->pool, key->number);
+
+	bucket = tstore_object_bucket(s, os, key);
+	obj->hnext = *bucket;
+	*bucket = o;
+	tstore_pool_add(s, key, o);
+	return o;
+}
+
+/* Ends an object that nothing needs any more */
+static void tstore_object_end_locked(struct tstore *s,
+				     struct tstore_oshard *os,
+				     const struct tstore_key *key, u32 *link)
+{
+	u32 o = *link;
+
+	env_assert_held(&os->L3_lock);
+	*link = tstore_object(s, o)->hnext;
+	tstore_pool_del(s, key, o);
+	tstore_object_free(s, tstore_oshard_home(s, os), o);
+}
+
+/**
+ * tstore_object_link() - add pages to an object, which need not exist yet
+ * @s: the store
+ * @key: the object
+ * @pages: handles of pages that are on no chain yet
+ * @nr: their number
+ *
+ * Return: 0, or -ENOSPC if there is no room for the object
+ */
+int tstore_object_link(struct tstore *s, const struct tstore_key *key,
+		       const u32 *pages, u32 nr)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+	struct tstore_page *page, *first;
+	struct tstore_object *obj;
+	u32 i, o;
+
+	spin_lock(&os->L3_lock);
+	o = *tstore_object_find_locked(s, os, key);
+	if (o == TSTORE_NONE)
+		o = tstore_object_new_locked(s, os, key);
+	if (o == TSTORE_NONE) {
+		spin_unlock(&os->L3_lock);
+		return -ENOSPC;
+	}
+	obj = tstore_object(s, o);
+	for (i = 0; i < nr; i++) {
+		page = tstore_page(s, pages[i]);
+		page->obj = o;
+		if (obj->first == TSTORE_NONE) {
+			obj->first = pages[i];
+			page->onext = pages[i];
+			page->oprev = pages[i];
+			continue;
+		}
+		first = tstore_page(s, obj->first);
+		page->onext = obj->first;
+		page->oprev = first->oprev;
+		tstore_page(s, first->oprev)->onext = pages[i];
+		first->oprev = pages[i];
+	}
+	obj->count += nr;
+	spin_unlock(&os->L3_lock);
+	return 0;
+}
+
+/**
+ * tstore_object_unlink() - take a page from its object
+ * @s: the store
+ * @key: the object
+ * @p: handle
+ *
+ * Ends the object if this was its last page.
+ */
+void tstore_object_unlink(struct tstore *s, const struct tstore_key *key,
+			  u32 p)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+	struct tstore_page *page = tstore_page(s, p);
+	struct tstore_object *obj = tstore_object(s, page->obj);
+
+	spin_lock(&os->L3_lock);
+	if (page->onext == p) {
+		obj->first = TSTORE_NONE;
+	} else {
+		tstore_page(s, page->oprev)->onext = page->onext;
+		tstore_page(s, page->onext)->oprev = page->oprev;
+		if (obj->first == p)
+			obj->first = page->onext;
+	}
+	obj->count--;
+	if (!obj->count)
+		tstore_object_end_locked(s, os, key,
+					 tstore_object_find_locked(s, os, key));
+	spin_unlock(&os->L3_lock);
+}
+
+/* Number of pages of an object */
+u32 tstore_object_count(struct tstore *s, const struct tstore_key *key)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+	u32 count = 0;
+	u32 o;
+
+	spin_lock(&os->L3_lock);
+	o = *tstore_object_find_locked(s, os, key);
+	if (o != TSTORE_NONE)
+		count = tstore_object(s, o)->count & ~TSTORE_WALKED;
+	spin_unlock(&os->L3_lock);
+	return count;
+}
+
+/* Becomes the one walker of an object; 0: there is nothing to walk */
+static u32 tstore_walk_begin(struct tstore *s, const struct tstore_key *key)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+	struct tstore_object *obj;
+	u32 count;
+	u32 o;
+
+	for (;;) {
+		spin_lock(&os->L3_lock);
+		o = *tstore_object_find_locked(s, os, key);
+		if (o == TSTORE_NONE) {
+			spin_unlock(&os->L3_lock);
+			return 0;
+		}
+		obj = tstore_object(s, o);
+		count = obj->count;
+		if (!(count & TSTORE_WALKED)) {
+			obj->count |= TSTORE_WALKED;
+			spin_unlock(&os->L3_lock);
+			return count;
+		}
+		spin_unlock(&os->L3_lock);
+		env_relax();
+	}
+}
+
+static void tstore_walk_end(struct tstore *s, const struct tstore_key *key)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+	struct tstore_object *obj;
+	u32 *link;
+
+	spin_lock(&os->L3_lock);
+	link = tstore_object_find_locked(s, os, key);
+	obj = tstore_object(s, *link);
+	obj->count &= ~TSTORE_WALKED;
+	if (!obj->count)
+		tstore_object_end_locked(s, os, key, link);
+	spin_unlock(&os->L3_lock);
+}
+
+/* Turns the list until TSTORE_SLICE pages of the range were seen */
+static u32 tstore_walk_slice(struct tstore *s, const struct tstore_key *key,
+			     u64 first, u64 last, u64 *found, u32 *left)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+	u32 steps = TSTORE_WALK_STEPS;
+	struct tstore_object *obj;
+	struct tstore_page *page;
+	u32 nr = 0;
+
+	spin_lock(&os->L3_lock);
+	obj = tstore_object(s, *tstore_object_find_locked(s, os, key));
+	if (obj->first == TSTORE_NONE)
+		*left = 0;
+	while (*left && steps-- && nr < TSTORE_SLICE) {
+		page = tstore_page(s, obj->first);
+		if (page->index >= first && page->index <= last)
+			found[nr++] = page->index;
+		obj->first = page->onext;
+		(*left)--;
+	}
+	spin_unlock(&os->L3_lock);
+	return nr;
+}
+
+/**
+ * tstore_object_flush() - drop the pages of an object that lie in a range
+ * @s: the store
+ * @key: the object
+ * @first: first index of the range
+ * @last: last index of the range
+ * @seq: of the flush
+ *
+ * Takes time in proportion to the pages of the object, in bounded slices.
+ *
+ * Context: no lock held; env_relax() between slices.
+ * Return: number of pages dropped
+ */
+u64 tstore_object_flush(struct tstore *s, const struct tstore_key *key,
+			u64 first, u64 last, u32 seq)
+{
+	u64 found[TSTORE_SLICE];
+	u64 dropped = 0;
+	u32 left, nr;
+
+	left = tstore_walk_begin(s, key);
+	if (!left)
+		return 0;
+	while (left) {
+		nr = tstore_walk_slice(s, key, first, last, found, &left);
+		while (nr--)
+			dropped += tstore_flush_one(s, key, found[nr], seq);
+		env_relax();
+	}
+	tstore_walk_end(s, key);
+	return dropped;
+}
+
+/**
+ * tstore_pool_drain() - drop all that a dead pool holds
+ * @s: the store
+ * @c: its client
+ * @id: its id
+ * @ident: its ident while it lived
+ *
+ * Nothing is added meanwhile: see tstore_shards_cycle().
+ *
+ * Context: no lock held; env_relax() between slices.
+ * Return: number of pages dropped
+ */
+u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
+		      u32 ident)
+{
+	struct tstore_key key = {
+		.client = c,
+		.pool = &c->pools[id],
+		.ident = ident,
+		.number = (u32)(c - s->clients) * s->max_pools + id,
+		.drain = true,
+	};
+	struct tstore_object *obj;
+	u64 dropped = 0;
+
+	for (;;) {
+		spin_lock(&c->L4_lock);
+		if (key.pool->first == TSTORE_NONE) {
+			spin_unlock(&c->L4_lock);
+			return dropped;
+		}
+		obj = tstore_object(s, key.pool->first);
+		key.name[0] = obj->name[0];
+		key.name[1] = obj->name[1];
+		key.name[2] = obj->name[2];
+		spin_unlock(&c->L4_lock);
+
+		tstore_key_hash(s, &key);
+		dropped += tstore_object_flush(s, &key, 0, ~0ULL, 0);
+	}
+}

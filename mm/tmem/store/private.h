@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Transcendent memory: what the files of the page store share
+ *
+ * Locks, outermost first.  A lock is taken only while all held ones are of
+ * lower levels, and never two of one level:
+ *
+ *	L1_lock	store	the table of clients, the epoch and instance counters
+ *	L2_lock	shard	chains of the page hash, the pages on them, their frames
+ *	L3_lock	oshard	chains of the object hash, the objects on them and the
+ *			list of pages of each
+ *	L4_lock	client	charges, the eviction queue, pools and their objects
+ *	L5_lock	bank	free page slots, free object slots
+ *
+ * Field legend: "L2: " protected by that lock; "I: " immutable once visible;
+ * "R: " written under the lock named, read by env_read_once() without it.
+ */
+#ifndef _TSTORE_PRIVATE_H
+#define _TSTORE_PRIVATE_H
+
+#include "tstore.h"
+
+enum tstore_lock_level {
+	TSTORE_L1 = 1,
+	TSTORE_L2,
+	TSTORE_L3,
+	TSTORE_L4,
+	TSTORE_L5,
+};
+
+/* No page or object: an impossible handle */
+#define TSTORE_NONE		(~0U)
+
+/* Pages handled under one hold of L2_lock */
+#define TSTORE_SLICE		16
+
+/* Neighbours that share a shard: a run touches two at most */
+#define TSTORE_SHARD_SHIFT	9
+
+/* Neighbours in neighbouring buckets, hence in one cache line */
+#define TSTORE_CLUSTER_SHIFT	3
+
+#define TSTORE_BANKS		16
+
+/* Frames are 32-bit numbers and so are the objects that fill them */
+#define TSTORE_MAX_FRAMES	0x2000000U
+
+/* States of a page slot, in the low bits of its word */
+enum tstore_page_state {
+	TSTORE_PAGE_FREE,	/* on a bank's list or in a put's hands */
+	TSTORE_PAGE_LIVE,	/* committed: on a chain of the page hash */
+	TSTORE_PAGE_OBJECTS,	/* its frame holds object records */
+	TSTORE_PAGE_STATES
+};
+
+#define TSTORE_STATE_BITS	3
+#define TSTORE_STATE_MASK	((1U << TSTORE_STATE_BITS) - 1)
+
+/**
+ * struct tstore_page - one page: lives in the arena
+ * @word: state and frame number; the store that commits a page is the last
+ *	one of its put. Written under L2 of its shard, or by the only owner.
+ * @hnext: L2: chain of the page hash; L5: list of a bank
+ * @obj: I: handle of its object
+ * @seq: L2: seq of its put
+ * @index: I: index in the object
+ * @onext: L3: list of the object's pages, circular
+ * @oprev: L3
+ * @qnext: L4: the client's eviction queue, circular; persistent: not used
+ * @qprev: L4
+ */
+struct tstore_page {
+	u32 word;
+	u32 hnext;
+	u32 obj;
+	u32 seq;
+	u64 index;
+	u32 onext;
+	u32 oprev;
+	u32 qnext;
+	u32 qprev;
+};
+
+static_assert(sizeof(struct tstore_page) == 40, "page slot");
+
+/* tstore_object.count: somebody walks the list, so the object must stay */
+#define TSTORE_WALKED		0x80000000U
+
+/**
+ * struct tstore_object - one object: lives in a frame of the arena
+ * @name: I: the client's name for it
+ * @hnext: L3: chain of the object hash; L5: list of a bank
+ * @pool: I: number of its pool in the store; TSTORE_NONE in a free slot
+ * @first: L3: oldest page, or TSTORE_NONE
+ * @count: L3: pages, and TSTORE_WALKED
+ * @pnext: L4: list of the pool's objects, circular
+ * @pprev: L4
+ */
+struct tstore_object {
+	u64 name[3];
+	u32 hnext;
+	u32 pool;
+	u32 first;
+	u32 count;
+	u32 pnext;
+	u32 pprev;
+};
+
+static_assert(sizeof(struct tstore_object) == 48, "object slot");
+
+#define TSTORE_OBJECTS_PER_FRAME \
+	((u32)(PAGE_SIZE / sizeof(struct tstore_object)))
+
+enum tstore_shard_stat {
+	TSTORE_STORED,
+	TSTORE_REPLACED,
+	TSTORE_HITS,
+	TSTORE_MISSES,
+	TSTORE_FLUSHED,
+	TSTORE_EVICTED,
+	TSTORE_SHARD_STATS
+};
+
+/* A part of the page hash */
+struct tstore_shard {
+	spinlock_t L2_lock;	/* see the table above */
+	u32 *buckets;		/* I: s->shard_buckets heads of chains, L2 */
+	u64 stat[TSTORE_SHARD_STATS];	/* L2 */
+};
+
+/* A part of the object hash */
+struct tstore_oshard {
+	spinlock_t L3_lock;	/* see the table above */
+	u32 *buckets;		/* I: s->oshard_buckets heads of chains, L3 */
+};
+
+/* Some of the free slots; whoever finds its own bank empty tries the others */
+struct tstore_bank {
+	spinlock_t L5_lock;	/* see the table above */
+	u32 page;		/* L5: first free page slot */
+	u32 pages;		/* L5 R: their number */
+	u32 obj;		/* L5: first free object slot */
+	u32 objs;		/* L5 R: their number */
+	u64 object_frames;	/* L5: frames turned into object slots */
+};
+
+enum tstore_kind {
+	TSTORE_EPHEMERAL,
+	TSTORE_PERSISTENT,
+	TSTORE_KINDS
+};
+
+/*
+ * tstore_pool.ident: 0, or an instance number that no other pool of the store
+ * has had, with these bits.  One word, so that one load tells a request what
+ * it deals with, and comparing it later tells whether that is still true.
+ */
+#define TSTORE_IDENT_LIVE	0x1U
+#define TSTORE_IDENT_PERSISTENT	0x2U
+#define TSTORE_IDENT_SHIFT	2
+
+struct tstore_pool {
+	u32 ident;		/* L4 R: see above */
+	u32 first;		/* L4: its objects */
+	u64 pages;		/* L4: pages charged to it */
+	u32 dying;		/* L4: its ident while it is being drained; until
+				 * whoever drains it clears this, the id is busy
+				 */
+};
+
+enum tstore_reject {
+	TSTORE_REJECT_FULL,
+	TSTORE_REJECT_LIMIT,
+	TSTORE_REJECT_FROZEN,
+	TSTORE_REJECTS
+};
+
+struct tstore_client {
+	struct tstore *store;	/* I */
+	bool used;		/* L1 */
+
+	spinlock_t L4_lock;	/* see the table above */
+	struct tstore_pool *pools;	/* I while used: s->max_pools of them */
+	u64 limit;		/* L4: most pages of both kinds */
+	u64 charged[TSTORE_KINDS];	/* L4 R: pages and reservations */
+	u32 oldest;		/* L4: eviction queue */
+	u32 nr_pools;		/* L4 */
+	u64 epoch;		/* L4: of the last attach; 0: none yet */
+	u64 features;		/* L4: negotiated by it */
+	bool attaching;		/* L4: an attach is in progress */
+	bool frozen;		/* L4 R: puts are refused */
+	u64 reject[TSTORE_REJECTS];	/* L4 */
+};
+
+struct tstore {
+	spinlock_t L1_lock;	/* see the table above */
+	u64 epochs;		/* L1: last epoch given out */
+	u32 instances;		/* L1: last pool instance given out */
+
+	struct tstore_page *pages;	/* I: nr_frames slots */
+	u8 *frames;		/* I: nr_frames frames */
+	u32 nr_frames;		/* I */
+	u32 nr_shards;		/* I: of both hashes, a power of two */
+	u32 shard_buckets;	/* I */
+	u32 oshard_buckets;	/* I */
+	u32 max_clients;	/* I */
+	u32 max_pools;		/* I */
+	u64 seed;		/* I */
+	size_t metadata;	/* I: bytes of the arena before frames */
+	struct tstore_shard *shards;	/* I: nr_shards */
+	struct tstore_oshard *oshards;	/* I: nr_shards */
+	struct tstore_bank banks[TSTORE_BANKS];	/* I */
+	struct tstore_client *clients;	/* I: max_clients */
+};
+
+/**
+ * struct tstore_key - an object as a request or an eviction names it
+ * @client: whose
+ * @pool: its pool
+ * @ident: the pool's ident when the request came in
+ * @number: the pool's number in the store
+ * @name: the client's name for the object
+ * @hash: of @number and @name
+ * @drain: the pool is being drained, so it need not be alive
+ */
+struct tstore_key {
+	struct tstore_client *client;
+	struct tstore_pool *pool;
+	u32 ident;
+	u32 number;
+	bool drain;
+	u64 name[3];
+	u64 hash;
+};
+
+static inline enum tstore_kind tstore_key_kind(const struct tstore_key *key)
+{
+	return key->ident & TSTORE_IDENT_PERSISTENT ? TSTORE_PERSISTENT :
+						      TSTORE_EPHEMERAL;
+}
+
+/* Is the pool of this request still the one that it was? */
+static inline bool tstore_key_alive(const struct tstore_key *key)
+{
+	return key->drain || env_read_once(key->pool->ident) == key->ident;
+}
+
+static inline u64 tstore_mix(u64 h, u64 w)
+{
+	h = (h ^ w) * 0x9e3779b97f4a7c15ULL;
+	return h ^ (h >> 32);
+}
+
+static inline struct tstore_page *tstore_page(struct tstore *s, u32 p)
+{
+	return &s->pages[p];
+}
+
+static inline void *tstore_frame(struct tstore *s, u32 frame)
+{
+	return s->frames + (size_t)frame * PAGE_SIZE;
+}
+
+static inline void *tstore_page_data(struct tstore *s, u32 p)
+{
+	return tstore_frame(s, s->pages[p].word >> TSTORE_STATE_BITS);
+}
+
+static inline u32 tstore_page_state(const struct tstore_page *page)
+{
+	return page->word & TSTORE_STATE_MASK;
+}
+
+static inline struct tstore_object *tstore_object(struct tstore *s, u32 o)
+{
+	struct tstore_object *base;
+
+	base = tstore_frame(s, o / TSTORE_OBJECTS_PER_FRAME);
+	return base + o % TSTORE_OBJECTS_PER_FRAME;
+}
+
+static inline bool tstore_object_is(const struct tstore_object *obj,
+				    const struct tstore_key *key)
+{
+	return obj->name[0] == key->name[0] && obj->name[1] == key->name[1] &&
+	       obj->name[2] == key->name[2] && obj->pool == key->number;
+}
+
+/* bank.c: free slots */
+void tstore_banks_init(struct tstore *s);
+bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr);
+void tstore_page_free(struct tstore *s, u32 home, u32 p);
+u64 tstore_pages_free(struct tstore *s);
+u32 tstore_object_alloc(struct tstore *s, u32 home);
+void tstore_object_free(struct tstore *s, u32 home, u32 o);
+
+/* object.c: objects and the lists of their pages */
+void tstore_key_hash(struct tstore *s, struct tstore_key *key);
+int tstore_object_link(struct tstore *s, const struct tstore_key *key,
+		       const u32 *pages, u32 nr);
+void tstore_object_unlink(struct tstore *s, const struct tstore_key *key,
+			  u32 p);
+u32 tstore_object_count(struct tstore *s, const struct tstore_key *key);
+u64 tstore_object_flush(struct tstore *s, const struct tstore_key *key,
+			u64 first, u64 last, u32 seq);
+u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
+		      u32 ident);
+
+/* page.c: pages in the hash, the charges and the queue */
+struct tstore_shard *tstore_shard(struct tstore *s,
+				  const struct tstore_key *key, u64 index);
+u32 tstore_shard_home(struct tstore *s, const struct tstore_shard *sh);
+u32 *tstore_page_find_locked(struct tstore *s, struct tstore_shard *sh,
+			     const struct tstore_key *key, u64 index);
+void tstore_page_hash_locked(struct tstore *s, struct tstore_shard *sh,
+			     const struct tstore_key *key, u32 p);
+void tstore_page_remove_locked(struct tstore *s, struct tstore_shard *sh,
+			       const struct tstore_key *key, u32 *link,
+			       u32 home);
+void tstore_queue_add_locked(struct tstore *s, struct tstore_client *c, u32 p);
+void tstore_queue_del_locked(struct tstore *s, struct tstore_client *c, u32 p);
+bool tstore_flush_one(struct tstore *s, const struct tstore_key *key,
+		      u64 index, u32 seq);
+void tstore_shards_cycle(struct tstore *s);
+bool tstore_flush_applies(u32 flush, u32 put);
+
+/* evict.c: room */
+int tstore_reserve(struct tstore_client *c, enum tstore_kind kind, u32 home,
+		   u32 *pages, u32 nr);
+void tstore_unreserve(struct tstore_client *c, enum tstore_kind kind,
+		      u32 home, const u32 *pages, u32 nr);
+int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
+		     u64 done);
+bool tstore_evict_one(struct tstore_client *c, u32 home);
+
+/* run.c: put, get, flush */
+int tstore_put(const struct tstore_key *key, const struct tmem_req *req,
+	       env_data_t data, u32 *done);
+int tstore_get(const struct tstore_key *key, const struct tmem_req *req,
+	       env_data_t data, u32 *done);
+int tstore_flush(const struct tstore_key *key, const struct tmem_req *req,
+		 env_data_t data, u32 *done);
+int tstore_flush_object(const struct tstore_key *key,
+			const struct tmem_req *req, env_data_t data,
+			u32 *done);
+
+/* client.c: clients, epochs, pools */
+void tstore_clients_init(struct tstore *s);
+int tstore_attach(struct tstore_client *c, const struct tmem_req *req,
+		  env_data_t data, u32 *done);
+int tstore_query(struct tstore_client *c, const struct tmem_req *req,
+		 env_data_t data, u32 *done);
+int tstore_pool_create(struct tstore_client *c, const struct tmem_req *req,
+		       env_data_t data, u32 *done);
+int tstore_pool_destroy(struct tstore_client *c, const struct tmem_req *req,
+			env_data_t data, u32 *done);
+int tstore_key_init(struct tstore_client *c, const struct tmem_req *req,
+		    struct tstore_key *key);
+
+#endif /* _TSTORE_PRIVATE_H */

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: the page store
+ *
+ *		What it is for
+ *
+ * Clients that are short of memory hand pages to somebody who has some: the
+ * hypervisor, a daemon, or for want of either their own kernel.  They name a
+ * page, not an address.  What they put in an ephemeral pool may vanish at any
+ * time; what a persistent pool accepted comes back.  That bargain is all that
+ * the store needs to keep memory busy: it may drop the first kind whenever
+ * somebody has a better use for the frame, and refuse the second.
+ *
+ *		The arena
+ *
+ * All that is kept for a page lives in one stretch of memory:
+ *
+ *	| page slots | page hash | object hash |   frame   |   frame   | ...
+ *
+ * A page slot (40 bytes) describes one page, a bucket of each hash is the
+ * 32-bit handle of the first slot on its chain, a frame holds a page or 85
+ * object slots (48 bytes each).  There are no pointers in it, so it can be
+ * mapped anywhere.  For every frame there are one slot, one page bucket and a
+ * quarter of an object bucket: 45 bytes, 1.1 %.  Objects come on top when
+ * there are any: 0.01 byte a page if each has 4096 pages, 48 if each has one.
+ *
+ * Provided for, and not there yet:
+ *
+ * - One slot for a page that is alone in its object.  Such a slot has no use
+ *   for the list of its object's pages, nor mostly for 64 bits of index: with
+ *   those a name of up to 16 bytes fits into the slot, under one more state.
+ * - Several pages in a frame.  The frame number of a page is apart from its
+ *   slot number and 29 bits wide, and states are to spare.
+ * - Finding everything again after a crash.  A slot is committed by one store
+ *   to its word (for an object: to its pool) after everything else of it is
+ *   written, and hash, lists, queues and counts follow from the slots.  A page
+ *   that is replaced, though, is overwritten where it lies.
+ * - Weights.  tstore_victim() is the only place that compares clients.
+ *
+ *		Who excludes whom
+ *
+ * The page hash is cut into shards by (pool, object, index / 512), each with a
+ * lock that covers the pages and their frames: a run of up to 512 pages meets
+ * two of them at most, while the pages of a big object are spread over all.
+ * The object hash has its own shards, whose locks cover the lists of pages.
+ * One lock a client covers its charges and its queue; free slots are in
+ * banks.  There is no lock that all requests take.  private.h has the order.
+ *
+ * What keeps things in existence: a page on a chain, its shard's lock, or a
+ * page on the queue, its client's lock; an object, any of its pages.
+ *
+ * Long operations proceed in slices: sixteen pages are copied, sixty-four
+ * looked at under one hold of a lock, and between slices nothing is held.
+ *
+ *		What it promises
+ *
+ * The invariants of the ABI document.  Those that shaped the code: a put that
+ * is refused takes the older copies of its pages with it, and one that is
+ * accepted for some pages only takes those of the others; a request that runs
+ * while its pool is destroyed finds that out by the pool's instance number, so
+ * that nothing slips from one epoch into the next; frames change owners
+ * without being scrubbed, because a put fills all of a frame before it
+ * commits the page and a get reads committed pages only.
+ */
+#include "private.h"
+
+/* Fields that an operation uses; the others have to be zero */
+#define USES_POOL	0x01
+#define USES_OBJECT	0x02
+#define USES_INDEX	0x04
+#define USES_RUN	0x08	/* nr_pages from 1 to TMEM_MAX_RUN */
+#define USES_RANGE	0x10	/* any nr_pages, 0 to the end */
+#define USES_SEQ	0x20
+#define USES_ADDR	0x40
+#define USES_LIST	0x80
+
+/**
+ * struct tstore_op - how an operation is checked and done
+ * @uses: USES_*
+ * @control: does it, for an operation on the client or a pool
+ * @keyed: does it, for an operation on an object
+ */
+struct tstore_op {
+	unsigned int uses;
+	int (*control)(struct tstore_client *c, const struct tmem_req *req,
+		       env_data_t data, u32 *done);
+	int (*keyed)(const struct tstore_key *key, const struct tmem_req *req,
+		     env_data_t data, u32 *done);
+};
+
+static const struct tstore_op tstore_ops[TMEM_OP_NR] = {
+	[TMEM_OP_ATTACH] = {
+		.uses = USES_ADDR,
+		.control = tstore_attach,
+	},
+	[TMEM_OP_POOL_CREATE] = {
+		.uses = USES_POOL | USES_OBJECT | USES_INDEX,
+		.control = tstore_pool_create,
+	},
+	[TMEM_OP_POOL_DESTROY] = {
+		.uses = USES_POOL,
+		.control = tstore_pool_destroy,
+	},
+	[TMEM_OP_PUT] = {
+		.uses = USES_POOL | USES_OBJECT | USES_INDEX | USES_RUN |
+			USES_SEQ | USES_ADDR | USES_LIST,
+		.keyed = tstore_put,
+	},
+	[TMEM_OP_GET] = {
+		.uses = USES_POOL | USES_OBJECT | USES_INDEX | USES_RUN |
+			USES_ADDR | USES_LIST,
+		.keyed = tstore_get,
+	},
+	[TMEM_OP_FLUSH] = {
+		.uses = USES_POOL | USES_OBJECT | USES_INDEX | USES_RANGE |
+			USES_SEQ,
+		.keyed = tstore_flush,
+	},
+	[TMEM_OP_FLUSH_OBJECT] = {
+		.uses = USES_POOL | USES_OBJECT | USES_SEQ,
+		.keyed = tstore_flush_object,
+	},
+	[TMEM_OP_REPORT] = {
+		.uses = USES_ADDR,	/* not done yet */
+	},
+	[TMEM_OP_QUERY] = {
+		.uses = USES_ADDR,
+		.control = tstore_query,
+	},
+};
+
+/* Reads each field once: the client may be changing them */
+static void tstore_copy_req(struct tmem_req *copy, const struct tmem_req *req)
+{
+	memset(copy, 0, sizeof(*copy));
+	copy->op = env_read_once(req->op);
+	copy->flags = env_read_once(req->flags);
+	copy->reserved = env_read_once(req->reserved);
+	copy->pool = env_read_once(req->pool);
+	copy->object[0] = env_read_once(req->object[0]);
+	copy->object[1] = env_read_once(req->object[1]);
+	copy->object[2] = env_read_once(req->object[2]);
+	copy->index = env_read_once(req->index);
+	copy->nr_pages = env_read_once(req->nr_pages);
+	copy->seq = env_read_once(req->seq);
+	copy->addr = env_read_once(req->addr);
+}
+
+static int tstore_check_run(const struct tmem_req *req, unsigned int uses)
+{
+	if (uses & USES_RUN &&
+	    (!req->nr_pages || req->nr_pages > TMEM_MAX_RUN))
+		return -EINVAL;
+	if (!(uses & (USES_RUN | USES_RANGE)) && req->nr_pages)
+		return -EINVAL;
+	if (req->nr_pages && req->index + req->nr_pages - 1 < req->index)
+		return -EINVAL;
+	return 0;
+}
+
+/* The door: what is wrong with a request whatever the state of the store */
+static int tstore_check_req(const struct tmem_req *req)
+{
+	unsigned int uses;
+
+	if (req->op >= TMEM_OP_NR || !tstore_ops[req->op].uses)
+		return -EOPNOTSUPP;
+	uses = tstore_ops[req->op].uses;
+	if (req->reserved || req->flags & ~TMEM_REQ_FLAGS ||
+	    (req->flags & TMEM_REQ_LIST && !(uses & USES_LIST)) ||
+	    (req->pool && !(uses & USES_POOL)) ||
+	    (req->index && !(uses & USES_INDEX)) ||
+	    (req->seq && !(uses & USES_SEQ)) ||
+	    (req->addr && !(uses & USES_ADDR)))
+		return -EINVAL;
+	if ((req->object[0] || req->object[1] || req->object[2]) &&
+	    !(uses & USES_OBJECT))
+		return -EINVAL;
+	return tstore_check_run(req, uses);
+}
+
+/**
+ * tstore_execute() - execute one request
+ * @c: whose it is
+ * @req: the request; may lie in memory that the client can change, as it is
+ *	read once.  Its status and done are written.
+ * @data: for a put and a get the pages of the run; for an attach, a query and
+ *	a report the page with the struct; otherwise not looked at
+ *
+ * A put or get of which some pages, but not all, were done has status 0 and
+ * their number in done.  Statuses, beyond what the ABI says of each operation:
+ *
+ * -EINVAL:	malformed: a field that must be zero is not, or one is out of
+ *		its range
+ * -EOPNOTSUPP:	no such operation here, or an ABI too old
+ * -ENOTCONN:	a pool before the first attach
+ * -ENXIO:	no such pool
+ * -EEXIST:	the pool exists with other flags
+ * -EPERM:	a shared pool, or a persistent one without the feature
+ * -EBUSY:	the pool's last destruction or another attach is not over; a
+ *		put: the client is frozen
+ * -ENOENT:	a get of a page that is not there
+ * -EDQUOT:	a put beyond the client's limit
+ * -ENOSPC:	a put when the store is full of pages that must stay
+ * -EFAULT:	a page of @data could not be had
+ *
+ * Context: no lock held.  Any number of requests of the same and of different
+ * clients may be executed at a time.  Never allocates and never sleeps, but
+ * for what env_relax() does.
+ */
+void tstore_execute(struct tstore_client *c, struct tmem_req *req,
+		    env_data_t data)
+{
+	const struct tstore_op *op;
+	struct tstore_key key;
+	struct tmem_req copy;
+	u32 done = 0;
+	int err;
+
+	tstore_copy_req(&copy, req);
+	err = tstore_check_req(&copy);
+	if (err)
+		goto out;
+	op = &tstore_ops[copy.op];
+	if (op->control) {
+		err = op->control(c, &copy, data, &done);
+	} else if (op->keyed) {
+		err = tstore_key_init(c, &copy, &key);
+		if (!err)
+			err = op->keyed(&key, &copy, data, &done);
+	} else {
+		err = -EOPNOTSUPP;
+	}
+out:
+	req->done = done;
+	req->status = err;
+}
+
+/* Shards of both hashes for an arena of so many frames */
+static u32 tstore_shards_for(u32 frames)
+{
+	return frames < 1U << 18 ? 64 : 256;
+}
+
+/* Bytes of the arena before the frames if there are so many of them */
+static u64 tstore_layout(struct tstore *s, u32 frames)
+{
+	u64 bytes = (u64)frames * sizeof(struct tstore_page);
+
+	s->nr_frames = frames;
+	s->nr_shards = tstore_shards_for(frames);
+	s->shard_buckets = frames / s->nr_shards + 1;
+	s->oshard_buckets = frames / s->nr_shards / 4 + 1;
+	bytes += (u64)s->nr_shards * (s->shard_buckets + s->oshard_buckets) *
+		 sizeof(u32);
+	bytes = (bytes + PAGE_SIZE - 1) & ~(u64)(PAGE_SIZE - 1);
+	s->metadata = bytes;
+	return bytes;
+}
+
+static int tstore_arena_init(struct tstore *s,
+			     const struct tstore_config *cfg)
+{
+	u64 frames = (u64)cfg->bytes >> PAGE_SHIFT;
+	u8 *arena = cfg->arena;
+
+	if (!arena || (uintptr_t)arena & (PAGE_SIZE - 1) ||
+	    frames > TSTORE_MAX_FRAMES)
+		return -EINVAL;
+	/* the estimate is one frame too many now and then */
+	frames -= frames * 46 >> PAGE_SHIFT;
+	while (frames && tstore_layout(s, frames) + frames * PAGE_SIZE >
+			 cfg->bytes)
+		frames--;
+	if (!frames)
+		return -EINVAL;
+	s->pages = (struct tstore_page *)arena;
+	s->frames = arena + s->metadata;
+	memset(arena, 0, s->metadata);
+	return 0;
+}
+
+static void tstore_shards_init(struct tstore *s)
+{
+	u32 *bucket = (u32 *)(s->pages + s->nr_frames);
+	u32 *end = bucket;
+	u32 i;
+
+	for (i = 0; i < s->nr_shards; i++) {
+		env_lock_init(&s->shards[i].L2_lock, TSTORE_L2);
+		s->shards[i].buckets = end;
+		end += s->shard_buckets;
+	}
+	for (i = 0; i < s->nr_shards; i++) {
+		env_lock_init(&s->oshards[i].L3_lock, TSTORE_L3);
+		s->oshards[i].buckets = end;
+		end += s->oshard_buckets;
+	}
+	while (bucket < end)
+		*bucket++ = TSTORE_NONE;
+}
+
+/**
+ * tstore_create() - create a store
+ * @cfg: see there
+ * @out: the store
+ *
+ * Context: allocates, in proportion to the clients and not to the arena.
+ * Return: 0, -ENOMEM, or -EINVAL if the arena is too small, too big or not
+ * aligned
+ */
+int tstore_create(const struct tstore_config *cfg, struct tstore **out)
+{
+	struct tstore *s;
+	int err;
+
+	s = env_zalloc(sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	err = tstore_arena_init(s, cfg);
+	if (err)
+		goto err_free;
+	s->seed = cfg->seed;
+	s->max_pools = cfg->max_pools ? cfg->max_pools : TSTORE_DEFAULT_POOLS;
+	s->max_clients = cfg->max_clients ? cfg->max_clients :
+					    TSTORE_DEFAULT_CLIENTS;
+	err = -EINVAL;
+	if ((u64)s->max_pools * s->max_clients >= TSTORE_NONE)
+		goto err_free;
+	err = -ENOMEM;
+	s->shards = env_zalloc(s->nr_shards * sizeof(*s->shards));
+	if (!s->shards)
+		goto err_free;
+	s->oshards = env_zalloc(s->nr_shards * sizeof(*s->oshards));
+	if (!s->oshards)
+		goto err_shards;
+	s->clients = env_zalloc(s->max_clients * sizeof(*s->clients));
+	if (!s->clients)
+		goto err_oshards;
+
+	env_lock_init(&s->L1_lock, TSTORE_L1);
+	tstore_shards_init(s);
+	tstore_banks_init(s);
+	tstore_clients_init(s);
+	*out = s;
+	return 0;
+
+err_oshards:
+	env_free(s->oshards);
+err_shards:
+	env_free(s->shards);
+err_free:
+	env_free(s);
+	return err;
+}
+
+/**
+ * tstore_destroy() - end a store
+ * @s: the store; it has no clients any more
+ *
+ * The arena is the caller's again.  It still holds what clients put there.
+ */
+void tstore_destroy(struct tstore *s)
+{
+	env_free(s->clients);
+	env_free(s->oshards);
+	env_free(s->shards);
+	env_free(s);
+}
+
+static void tstore_client_sums(struct tstore_client *c,
+			       struct tstore_stats *out)
+{
+	spin_lock(&c->L4_lock);
+	out->ephemeral += c->charged[TSTORE_EPHEMERAL];
+	out->persistent += c->charged[TSTORE_PERSISTENT];
+	out->reject_full += c->reject[TSTORE_REJECT_FULL];
+	out->reject_limit += c->reject[TSTORE_REJECT_LIMIT];
+	out->reject_frozen += c->reject[TSTORE_REJECT_FROZEN];
+	spin_unlock(&c->L4_lock);
+}
+
+/**
+ * tstore_stats() - look at a store
+ * @s: the store
+ * @out: what there is
+ *
+ * The numbers are of slightly different moments when others are at work.
+ *
+ * Context: no lock held.
+ */
+void tstore_stats(struct tstore *s, struct tstore_stats *out)
+{
+	struct tstore_shard *sh;
+	u32 i;
+
+	memset(out, 0, sizeof(*out));
+	out->pages = s->nr_frames;
+	out->metadata = s->metadata;
+	out->free = tstore_pages_free(s);
+	for (i = 0; i < TSTORE_BANKS; i++) {
+		spin_lock(&s->banks[i].L5_lock);
+		out->object_frames += s->banks[i].object_frames;
+		spin_unlock(&s->banks[i].L5_lock);
+	}
+	for (i = 0; i < s->max_clients; i++)
+		tstore_client_sums(&s->clients[i], out);
+	for (i = 0; i < s->nr_shards; i++) {
+		sh = &s->shards[i];
+		spin_lock(&sh->L2_lock);
+		out->stored += sh->stat[TSTORE_STORED];
+		out->replaced += sh->stat[TSTORE_REPLACED];
+		out->hits += sh->stat[TSTORE_HITS];
+		out->misses += sh->stat[TSTORE_MISSES];
+		out->flushed += sh->stat[TSTORE_FLUSHED];
+		out->evicted += sh->stat[TSTORE_EVICTED];
+		spin_unlock(&sh->L2_lock);
+	}
+}
