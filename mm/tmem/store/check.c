@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: consistency of the page store
+ *
+ * For tests.  Walks everything from every side and compares.
+ */
+#include "private.h"
+
+/* What the walk adds up, to be compared with what is recorded */
+struct tstore_tally {
+	u64 live;		/* pages on chains of the hash */
+	u64 objects;		/* objects on chains of the hash */
+	u64 listed;		/* pages on lists of objects */
+	u64 queued;		/* pages on eviction queues */
+	u64 pooled;		/* pages that pools say they have */
+	u64 persistent;		/* pages that clients say are persistent */
+	u64 ephemeral;		/* pages that clients say are ephemeral */
+	u64 pool_objects;	/* objects on lists of pools */
+};
+
+static void tstore_key_of(struct tstore *s, const struct tstore_object *obj,
+			  struct tstore_key *key)
+{
+	key->client = &s->clients[obj->pool / s->max_pools];
+	key->pool = &key->client->pools[obj->pool % s->max_pools];
+	key->number = obj->pool;
+	key->ident = key->pool->ident;
+	key->drain = false;
+	key->name[0] = obj->name[0];
+	key->name[1] = obj->name[1];
+	key->name[2] = obj->name[2];
+	tstore_key_hash(s, key);
+}
+
+static const char *tstore_check_page(struct tstore *s,
+				     struct tstore_shard *sh, u32 p)
+{
+	struct tstore_page *page = tstore_page(s, p);
+	struct tstore_object *obj;
+	struct tstore_key key;
+
+	if (p >= s->nr_frames)
+		return "page handle out of range";
+	if (tstore_page_state(page) != TSTORE_PAGE_LIVE)
+		return "page on a chain is not live";
+	obj = tstore_object(s, page->obj);
+	if (obj->pool == TSTORE_NONE)
+		return "page of a free object";
+	tstore_key_of(s, obj, &key);
+	if (!key.ident)
+		return "page of a dead pool";
+	if (tstore_shard(s, &key, page->index) != sh)
+		return "page in the wrong shard";
+	if (*tstore_page_find_locked(s, sh, &key, page->index) != p)
+		return "page is not found, or not first under its name";
+	return NULL;
+}
+
+static const char *tstore_check_shards(struct tstore *s,
+				       struct tstore_tally *t)
+{
+	const char *bad = NULL;
+	struct tstore_shard *sh;
+	u32 b, i, p;
+
+	for (i = 0; i < s->nr_shards && !bad; i++) {
+		sh = &s->shards[i];
+		spin_lock(&sh->L2_lock);
+		for (b = 0; b < s->shard_buckets && !bad; b++) {
+			p = sh->buckets[b];
+			while (p != TSTORE_NONE && !bad) {
+				bad = tstore_check_page(s, sh, p);
+				if (++t->live > s->nr_frames)
+					bad = "page chain is a circle";
+				p = tstore_page(s, p)->hnext;
+			}
+		}
+		spin_unlock(&sh->L2_lock);
+	}
+	return bad;
+}
+
+static const char *tstore_check_object(struct tstore *s, u32 o,
+				       struct tstore_tally *t)
+{
+	struct tstore_object *obj = tstore_object(s, o);
+	struct tstore_page *page;
+	u32 frame = o / TSTORE_OBJECTS_PER_FRAME;
+	u32 nr = 0;
+	u32 p;
+
+	/* a frame has the number of the slot that owned it first */
+	if (frame >= s->nr_frames ||
+	    tstore_page_state(tstore_page(s, frame)) != TSTORE_PAGE_OBJECTS)
+		return "object in a frame that holds none";
+	if (obj->pool == TSTORE_NONE)
+		return "free object on a chain";
+	if (!obj->count || obj->count & TSTORE_WALKED)
+		return "object without pages, or walked";
+	p = obj->first;
+	do {
+		page = tstore_page(s, p);
+		if (page->obj != o)
+			return "page on the list of another object";
+		if (tstore_page(s, page->onext)->oprev != p)
+			return "list of pages is broken";
+		if (++nr > obj->count)
+			return "list of pages is too long";
+		p = page->onext;
+	} while (p != obj->first);
+	if (nr != obj->count)
+		return "list of pages is too short";
+	t->listed += nr;
+	return NULL;
+}
+
+static const char *tstore_check_oshards(struct tstore *s,
+					struct tstore_tally *t)
+{
+	struct tstore_oshard *os;
+	const char *bad = NULL;
+	u32 b, i, o;
+
+	for (i = 0; i < s->nr_shards && !bad; i++) {
+		os = &s->oshards[i];
+		spin_lock(&os->L3_lock);
+		for (b = 0; b < s->oshard_buckets && !bad; b++) {
+			o = os->buckets[b];
+			while (o != TSTORE_NONE && !bad) {
+				bad = tstore_check_object(s, o, t);
+				if (++t->objects > s->nr_frames)
+					bad = "object chain is a circle";
+				o = tstore_object(s, o)->hnext;
+			}
+		}
+		spin_unlock(&os->L3_lock);
+	}
+	return bad;
+}
+
+static const char *tstore_check_queue_locked(struct tstore *s,
+					     struct tstore_client *c,
+					     struct tstore_tally *t)
+{
+	struct tstore_page *page;
+	u32 p = c->oldest;
+	u64 nr = 0;
+
+	env_assert_held(&c->L4_lock);
+	while (p != TSTORE_NONE) {
+		page = tstore_page(s, p);
+		if (tstore_page_state(page) != TSTORE_PAGE_LIVE)
+			return "page on a queue is not live";
+		if (tstore_object(s, page->obj)->pool / s->max_pools !=
+		    (u32)(c - s->clients))
+			return "page on the queue of another client";
+		if (tstore_page(s, page->qnext)->qprev != p)
+			return "queue is broken";
+		if (++nr > c->charged[TSTORE_EPHEMERAL])
+			return "queue is longer than the charge";
+		p = page->qnext == c->oldest ? TSTORE_NONE : page->qnext;
+	}
+	if (nr != c->charged[TSTORE_EPHEMERAL])
+		return "queue is shorter than the charge";
+	t->queued += nr;
+	return NULL;
+}
+
+static const char *tstore_check_pool_locked(struct tstore *s,
+					    struct tstore_client *c, u32 id,
+					    struct tstore_tally *t)
+{
+	struct tstore_pool *pool = &c->pools[id];
+	struct tstore_object *obj;
+	u32 o = pool->first;
+	u64 pages = 0;
+
+	env_assert_held(&c->L4_lock);
+	if (pool->dying)
+		return "pool is still dying";
+	if (!pool->ident && o != TSTORE_NONE)
+		return "dead pool has objects";
+	while (o != TSTORE_NONE) {
+		obj = tstore_object(s, o);
+		if (obj->pool != (u32)(c - s->clients) * s->max_pools + id)
+			return "object on the list of another pool";
+		if (tstore_object(s, obj->pnext)->pprev != o)
+			return "list of objects is broken";
+		pages += obj->count;
+		if (++t->pool_objects > s->nr_frames)
+			return "list of objects is a circle";
+		o = obj->pnext == pool->first ? TSTORE_NONE : obj->pnext;
+	}
+	if (pages != pool->pages)
+		return "pool has not the pages of its objects";
+	t->pooled += pages;
+	return NULL;
+}
+
+static const char *tstore_check_clients(struct tstore *s,
+					struct tstore_tally *t)
+{
+	struct tstore_client *c;
+	const char *bad = NULL;
+	u32 i, id, pools;
+
+	for (i = 0; i < s->max_clients && !bad; i++) {
+		c = &s->clients[i];
+		pools = 0;
+		spin_lock(&c->L4_lock);
+		bad = tstore_check_queue_locked(s, c, t);
+		for (id = 0; c->pools && id < s->max_pools && !bad; id++) {
+			bad = tstore_check_pool_locked(s, c, id, t);
+			pools += !!c->pools[id].ident;
+		}
+		if (!bad && c->pools && pools != c->nr_pools)
+			bad = "number of pools is wrong";
+		t->ephemeral += c->charged[TSTORE_EPHEMERAL];
+		t->persistent += c->charged[TSTORE_PERSISTENT];
+		spin_unlock(&c->L4_lock);
+	}
+	return bad;
+}
+
+static const char *tstore_check_banks(struct tstore *s, struct tstore_tally *t)
+{
+	u64 cut = 0, free = 0, objs = 0;
+	struct tstore_bank *bank;
+	u32 h, i, n, o;
+
+	for (i = 0; i < TSTORE_BANKS; i++) {
+		bank = &s->banks[i];
+		spin_lock(&bank->L5_lock);
+		n = 0;
+		for (h = bank->page; h != TSTORE_NONE && n <= s->nr_frames; n++)
+			h = tstore_page(s, h)->hnext;
+		if (n != bank->pages)
+			free = ~0U;
+		free += n;
+		n = 0;
+		for (o = bank->obj; o != TSTORE_NONE && n <= bank->objs; n++)
+			o = tstore_object(s, o)->hnext;
+		if (n != bank->objs)
+			objs = ~0U;
+		objs += n;
+		cut += bank->object_frames;
+		spin_unlock(&bank->L5_lock);
+	}
+	if (free + t->live + cut != s->nr_frames)
+		return "frames are lost or doubled";
+	if (objs + t->objects != cut * TSTORE_OBJECTS_PER_FRAME)
+		return "object slots are lost or doubled";
+	return NULL;
+}
+
+/**
+ * tstore_check() - check a store for consistency
+ * @s: the store; nobody else is at work on it
+ *
+ * Hash, lists, queues, charges and free slots must tell the same story.
+ *
+ * Context: no lock held; takes as long as the store is big.
+ * Return: NULL, or a word on what is wrong
+ */
+const char *tstore_check(struct tstore *s)
+{
+	struct tstore_tally t;
+	const char *bad;
+
+	memset(&t, 0, sizeof(t));
+	bad = tstore_check_shards(s, &t);
+	if (!bad)
+		bad = tstore_check_oshards(s, &t);
+	if (!bad)
+		bad = tstore_check_clients(s, &t);
+	if (!bad)
+		bad = tstore_check_banks(s, &t);
+	if (bad)
+		return bad;
+	if (t.listed != t.live || t.pooled != t.live)
+		return "hash, objects and pools differ in pages";
+	if (t.pool_objects != t.objects)
+		return "hash and pools differ in objects";
+	if (t.queued != t.ephemeral || t.ephemeral + t.persistent != t.live)
+		return "charges differ from pages";
+	return NULL;
+}
+
+/**
+ * tstore_peek() - is a page there?
+ * @c: a client
+ * @pool: id of one of its pools
+ * @name: of an object
+ * @index: page
+ *
+ * Unlike a get it changes nothing.
+ *
+ * Context: no lock held.
+ */
+bool tstore_peek(struct tstore_client *c, u32 pool, const u64 *name, u64 index)
+{
+	struct tmem_req req = {
+		.pool = pool,
+		.object = { name[0], name[1], name[2] },
+	};
+	struct tstore_shard *sh;
+	struct tstore_key key;
+	bool there;
+
+	if (tstore_key_init(c, &req, &key))
+		return false;
+	sh = tstore_shard(c->store, &key, index);
+	spin_lock(&sh->L2_lock);
+	there = *tstore_page_find_locked(c->store, sh, &key, index) !=
+		TSTORE_NONE;
+	spin_unlock(&sh->L2_lock);
+	return there;
+}
