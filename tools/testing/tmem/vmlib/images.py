@@ -58,6 +58,9 @@ def initramfs(path, settings, command):
         archive.link(name, f'usr/{name}')
     archive.add('dev/console', stat.S_IFCHR | 0o600, device=(5, 1))
     archive.file('bin/busybox', Path(busybox).read_bytes())
+    applets = subprocess.run([busybox, '--list'], capture_output=True, text=True, check=True).stdout.split()
+    for name in sorted(set(applets) - {'busybox'}):
+        archive.link(f'bin/{name}', 'busybox')
     archive.file('init', (Path(__file__).parent / 'init').read_bytes())
     archive.file('etc/passwd', b'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n', 0o644)
     archive.file('etc/group', b'root:x:0:\nnogroup:x:65534:\n', 0o644)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+# make help says what there is.
+
+vm := tools/testing/tmem/vm
+
+.DEFAULT_GOAL := help
+
+help: ## these lines
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  $(vm) --help     run commands in guests"
+
+deps: ## install the Debian packages that building and running guests take
+	@scripts/deps
+
+apply: ## make the patched Linux tree, and print where it is
+	@scripts/apply
+
+kernel: ## build the kernel for User-Mode Linux guests
+	@scripts/build --config uml
+
+kernel-x86: ## build the kernel for x86-64 guests
+	@scripts/build --config x86
+
+kernel-debug: ## build the x86-64 kernel with lockdep, KASAN and fault injection
+	@scripts/build --config x86 --debug
+
+shell: ## a guest with a shell, on this terminal
+	@$(vm) shell
+
+kunit: ## run the KUnit suites of tmem
+	@$(vm) kunit 'tmem*'
+
+check: ## all tests; scripts/check NAME... runs some, scripts/check --list names them
+	@scripts/check
+
+clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
+	rm -rf build
+
+.PHONY: help deps apply kernel kernel-x86 kernel-debug shell kunit check clean
