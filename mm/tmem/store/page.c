@@ -176,7 +176,7 @@ bool tstore_flush_one(struct tstore *s, const struct tstore_key *key,
 
 	spin_lock(&sh->L2_lock);
 	link = tstore_page_find_locked(s, sh, key, index);
-	found = *link != TSTORE_NONE &&
+	found = tstore_key_alive(key) && *link != TSTORE_NONE &&
 		tstore_flush_applies(seq, tstore_page(s, *link)->seq);
 	if (found) {
 		tstore_page_remove_locked(s, sh, key, link,

@@ -236,6 +236,9 @@ out:
 	req->status = err;
 }
 
+/* A slot, a page bucket and a quarter of an object bucket */
+#define TSTORE_FRAME_COST	(sizeof(struct tstore_page) + 5)
+
 /* Shards of both hashes for an arena of so many frames */
 static u32 tstore_shards_for(u32 frames)
 {
@@ -261,14 +264,13 @@ static u64 tstore_layout(struct tstore *s, u32 frames)
 static int tstore_arena_init(struct tstore *s,
 			     const struct tstore_config *cfg)
 {
-	u64 frames = (u64)cfg->bytes >> PAGE_SHIFT;
+	u64 frames = cfg->bytes / (PAGE_SIZE + TSTORE_FRAME_COST);
 	u8 *arena = cfg->arena;
 
 	if (!arena || (uintptr_t)arena & (PAGE_SIZE - 1) ||
 	    frames > TSTORE_MAX_FRAMES)
 		return -EINVAL;
-	/* the estimate is one frame too many now and then */
-	frames -= frames * 46 >> PAGE_SHIFT;
+	/* rounding and the one extra bucket of each shard may cost a few */
 	while (frames && tstore_layout(s, frames) + frames * PAGE_SIZE >
 			 cfg->bytes)
 		frames--;
