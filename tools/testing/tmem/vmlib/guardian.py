@@ -8,6 +8,7 @@ end, after SIGKILL of the other one too, kills all that descends from it and rem
 
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 import time
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+ADDR_NO_RANDOMIZE = 0x0040000
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -26,10 +28,15 @@ def prctl(option, value):
 
 
 def start(argv, **options):
-    """A child that gets no signals from the terminal and dies with us."""
-    def dies_with_parent():
+    """A child that gets no signals from the terminal, dies with us, dumps no core and has its addresses not randomized.
+
+    UML's memory map, and so the memory that its guest has, depend on where the host puts its heap.
+    """
+    def before_exec():
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    return subprocess.Popen(argv, start_new_session=True, preexec_fn=dies_with_parent, **options)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        libc.personality(ADDR_NO_RANDOMIZE)     # some containers refuse; then it stays random
+    return subprocess.Popen(argv, start_new_session=True, preexec_fn=before_exec, **options)
 
 
 def children(pid):

@@ -5,8 +5,8 @@ A guest has an output line (COMMAND's), a control line (init's words), and a con
 """
 
 import os
-import resource
 import shutil
+import socket
 import struct
 import subprocess
 
@@ -42,7 +42,6 @@ class Guest:
         # UML takes /dev/shm for its memory unless told otherwise, as it should.
         env = {name: value for name, value in os.environ.items() if name not in ('TMPDIR', 'TMP', 'TEMP')}
         env.update(self.environment())
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         self.process = guardian.start(argv, stdin=stdin, stdout=out, stderr=console, pass_fds=(control, console), env=env,
                                       cwd=self.tmp)
         for fd in (stdin, out, control, console):
@@ -50,6 +49,9 @@ class Guest:
 
     def environment(self):
         return {}
+
+    def complain(self):
+        """Asks the kernel of a guest that hangs to say on its console what it is doing."""
 
 
 class Uml(Guest):
@@ -61,6 +63,12 @@ class Uml(Guest):
     def settings(self):
         share = os.path.abspath(self.options.share) if self.options.share else ''
         return {'VM_OUT': '/dev/ttyS0', 'VM_CONTROL': '/dev/ttyS1', 'VM_SHARE': share}
+
+    def complain(self):
+        request = b'sysrq w'
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as console:
+            console.bind(f'{self.tmp}/mconsole')
+            console.sendto(struct.pack('=III512s', 0xcafebabe, 2, len(request), request), f'{self.tmp}/uml/mconsole')
 
     def environment(self):
         room = shutil.disk_usage('/dev/shm').free if os.path.isdir('/dev/shm') else 0
@@ -84,16 +92,26 @@ class Qemu(Guest):
         return {'VM_OUT': '/dev/hvc0' if self.options.interactive else 'out', 'VM_CONTROL': 'control',
                 'VM_SHARE': '9p' if self.options.share else ''}
 
+    def complain(self):
+        # With unknown_nmi_panic the guest panics, and with panic_print it tells of all processors and blocked tasks.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as monitor:
+            monitor.connect(f'{self.tmp}/qmp')
+            monitor.sendall(b'{"execute": "qmp_capabilities"}{"execute": "inject-nmi"}')
+            monitor.settimeout(2)
+            monitor.recv(4096)
+
     def command_line(self, initrd, arguments, control, console):
         options = self.options
-        accel = options.accel or ('kvm' if kvm_works() else 'tcg')
+        model = '' if options.accel == 'tcg' else kvm_model()
+        if options.accel == 'kvm' and not model:
+            raise Failure('--accel kvm: no guest runs under KVM here')
         argv = ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-machine', 'q35,memory-backend=ram,vmport=off', '-smp', str(options.smp), '-m', f'{options.ram >> 20}M',
-                '-accel', {'kvm': 'kvm', 'tcg': 'tcg,thread=multi'}[accel],
-                '-cpu', {'kvm': 'host', 'tcg': 'max'}[accel],
+                '-accel', 'kvm' if model else 'tcg,thread=multi', '-cpu', model or 'max',
                 '-object', f'memory-backend-memfd,id=ram,size={options.ram >> 20}M,share=on',
                 '-kernel', self.kernel, '-initrd', initrd,
-                '-append', ' '.join(['console=ttyS0', COMMON, *arguments]),
+                '-append', ' '.join(['console=ttyS0', COMMON, 'unknown_nmi_panic', 'panic_print=0xc2', *arguments]),
+                '-qmp', f'unix:{escape(self.tmp)}/qmp,server=on,wait=off',
                 '-chardev', f'file,id=console,path=/dev/fd/{console}', '-serial', 'chardev:console',
                 '-chardev', f'file,id=control,path=/dev/fd/{control}',
                 '-chardev', 'stdio,id=out,signal=off',
@@ -112,23 +130,30 @@ class Qemu(Guest):
 GUESTS = {'uml': Uml, 'qemu': Qemu}
 
 
-def kvm_works():
-    """Whether a guest really runs under KVM: many machines have /dev/kvm, but only promise it. Asked once per boot."""
+# Processor models to try under KVM: some hosts promise features of their own that KVM then refuses.
+KVM_MODELS = ('host', 'host,-arch-capabilities', 'qemu64')
+
+
+def kvm_model():
+    """The processor model with which a guest really runs under KVM, or '' if none: many machines have /dev/kvm, but
+    only promise it. Tried once per boot of this machine."""
     try:
         with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as boot:
             memory = cache() / f'kvm-{boot.read().strip()}'
         if memory.exists():
-            return memory.read_text() == 'yes'
-        works = os.access('/dev/kvm', os.R_OK | os.W_OK) and try_kvm(cache() / f'kvm-probe.{os.getpid()}')
+            return memory.read_text()
+        probe = cache() / f'probe.{os.getpid()}'
+        usable = os.access('/dev/kvm', os.R_OK | os.W_OK)
+        works = next((model for model in KVM_MODELS if usable and try_kvm(model, probe)), '')
         for old in cache().glob('kvm-*-*'):
             old.unlink(missing_ok=True)
-        memory.write_text('yes' if works else 'no')
+        memory.write_text(works)
         return works
     except OSError:
-        return False
+        return ''
 
 
-def try_kvm(image):
+def try_kvm(model, image):
     """A firmware of a few instructions, which ends QEMU through its exit device."""
     rom = bytearray(b'\xf4' * 65536)
     code = bytes([0xba, 0xf4, 0x00, 0xb0, 0x10, 0xee, 0xf4])        # mov dx, 0xf4; mov al, 0x10; out dx, al; hlt
@@ -136,7 +161,7 @@ def try_kvm(image):
     rom[0xfff0:0xfff3] = b'\xe9' + struct.pack('<H', 0x8000 - 0xfff3 & 0xffff)     # the reset vector: jmp there
     try:
         image.write_bytes(rom)
-        done = subprocess.run(['qemu-system-x86_64', '-accel', 'kvm', '-cpu', 'host', '-nodefaults', '-display', 'none', '-m', '16M',
+        done = subprocess.run(['qemu-system-x86_64', '-accel', 'kvm', '-cpu', model, '-nodefaults', '-display', 'none', '-m', '16M',
                                '-no-reboot', '-bios', str(image), '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
         return done.returncode == 0x10 << 1 | 1

@@ -2,7 +2,6 @@
 """One guest from its start to its end: carries its lines, watches the time, and judges how it went."""
 
 import os
-import re
 import select
 import shlex
 import shutil
@@ -57,6 +56,10 @@ def log_path(options):
     return str(logs / f'{time.strftime("%m%d-%H%M%S")}-{os.getpid()}.log')
 
 
+def show(lines):
+    print('\n'.join('  ' + line for line in lines), file=sys.stderr)
+
+
 class Session:
     """The lines of a running guest, and what became of it."""
 
@@ -66,6 +69,7 @@ class Session:
         self.status = None      # COMMAND's
         self.trouble = None     # init's
         self.ready = self.timed_out = False
+        self.before_asking = None
         self.sinks = {guest.output: self.on_output, guest.control: self.on_control, guest.console: self.on_console}
 
     def on_output(self, data):
@@ -106,8 +110,11 @@ class Session:
         ended = None
         while waiting - {0}:
             now = time.monotonic()
-            if now > (ended or deadline):
-                self.timed_out = not ended
+            if now > deadline and not self.timed_out and not ended:
+                self.timed_out = True
+                self.ask_why()
+                deadline = now + 3
+            elif now > (ended or deadline):
                 break
             for fd in select.select(waiting, [], [], 0.1)[0]:
                 if fd == 0:
@@ -121,20 +128,30 @@ class Session:
             if not ended and self.guest.process.poll() is not None:
                 ended = now + 2
 
+    def ask_why(self):
+        self.log.flush()
+        with open(self.log.name, encoding='utf-8', errors='replace') as log:
+            self.before_asking = len(log.read().replace('\r', ''))
+        try:
+            self.guest.complain()
+        except OSError:
+            pass        # it is past answering
+
     def judge(self):
         """The status to return; says on stderr why if it is not COMMAND's."""
         self.log.flush()
         with open(self.log.name, encoding='utf-8', errors='replace') as log:
-            text = log.read()
+            text = log.read().replace('\r', '')
+        if self.timed_out:
+            what = 'COMMAND did not end' if self.ready else 'the guest did not come up'
+            say(f'timeout: {what} within {self.options.timeout:g} s; the end of its console:')
+            show(text[:self.before_asking].splitlines()[-15:] + text[self.before_asking:].splitlines()[:100])
+            # The panic that we asked for is no complaint.
+            text = text[:self.before_asking]
         found = console.reports(text)
         if found:
             say('the kernel complained:')
-            print('\n'.join('  ' + line for line in found), file=sys.stderr)
-        if self.timed_out:
-            what = 'COMMAND did not end' if self.ready else 'the guest did not come up'
-            say(f'timeout: {what} within {self.options.timeout:g} s; last lines of the console:')
-            print('\n'.join('  ' + line for line in text.replace('\r', '').splitlines()[-15:]), file=sys.stderr)
-        if found:
+            show(found)
             return REPORT
         if self.timed_out:
             return TIMEOUT
@@ -142,7 +159,7 @@ class Session:
             return self.status
         say(self.trouble or f'the guest ended (status {self.guest.process.poll()}) without a result; last lines of its console:')
         if not self.trouble:
-            print('\n'.join('  ' + line for line in text.replace('\r', '').splitlines()[-15:]), file=sys.stderr)
+            show(text.splitlines()[-15:])
         return HARNESS
 
 
@@ -195,7 +212,11 @@ def run(tmp, options):
     if not options.quiet:
         say(f'console log: {path}')
     with log:
-        guest.start(f'{tmp}/initrd', arguments)
+        try:
+            guest.start(f'{tmp}/initrd', arguments)
+        except (Failure, OSError) as failure:
+            say(failure)
+            return HARNESS
         session = Session(guest, options, log)
         if options.interactive:
             raw_terminal()
