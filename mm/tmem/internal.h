@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Transcendent memory: what the files of mm/tmem share
+ */
+#ifndef _MM_TMEM_INTERNAL_H
+#define _MM_TMEM_INTERNAL_H
+
+#include <linux/kobject.h>
+#include <linux/percpu.h>
+#include <linux/rhashtable.h>
+#include <linux/srcu.h>
+#include <linux/spinlock.h>
+#include <linux/tmem.h>
+#include <linux/xarray.h>
+
+/* Requests of one vector; reclaim isolates SWAP_CLUSTER_MAX folios at a time */
+#define TMEM_VEC_MAX	32
+
+/**
+ * struct tmem_key - name of an object: what identifies a file for ever
+ * @object: file handle of the inode, padded with zeroes
+ */
+struct tmem_key {
+	u64 object[3];
+};
+
+/* core.c: transports, vectors, requests */
+
+/**
+ * struct tmem_vec - a vector under construction; preallocated, see core.c
+ * @nr: requests in it
+ * @ios: the requests
+ */
+struct tmem_vec {
+	unsigned int nr;
+	struct tmem_io ios[TMEM_VEC_MAX];
+};
+
+extern struct srcu_struct tmem_srcu;
+extern struct mutex tmem_lock;
+
+bool tmem_attached(void);
+unsigned int tmem_max_pools(void);
+struct tmem_vec *tmem_vec_get(gfp_t gfp);
+void tmem_vec_put(struct tmem_vec *vec);
+struct tmem_io *tmem_vec_add(struct tmem_vec *vec, u8 op, u32 pool,
+			     const struct tmem_key *key, u64 index, u32 nr);
+void tmem_submit(struct tmem_vec *vec);
+int tmem_request(u8 op, u32 pool, u64 index);
+u32 tmem_seq_next(void);
+u32 tmem_seq_now(void);
+ssize_t tmem_transport_show(char *buf);
+int tmem_transport_select(const char *name);
+
+/* index.c: the proof that a copy is valid */
+
+/**
+ * struct tmem_shard - a share of an index, by hash of the key
+ * @lock: protects the shard's objects, their bits, and @invals
+ * @invals: ranges that are being invalidated
+ */
+struct tmem_shard {
+	spinlock_t lock; /* see above */
+	struct list_head invals;
+} ____cacheline_aligned_in_smp;
+
+#define TMEM_SHARDS	64
+
+/**
+ * struct tmem_index - which pages of a filesystem's files the store holds
+ * @ht: objects by key; lookups and changes of an object under its shard's lock
+ * @shards: the locks
+ * @objects: number of objects
+ * @chunks: number of bitmap chunks
+ * @walker: where the last shrink stopped, under @shrink_lock
+ * @shrink_lock: one shrinks at a time
+ */
+struct tmem_index {
+	struct rhashtable ht;
+	struct tmem_shard *shards;
+	atomic_long_t objects;
+	atomic_long_t chunks;
+	struct rhashtable_iter walker;
+	struct mutex shrink_lock; /* see above */
+};
+
+int tmem_index_init(struct tmem_index *ix);
+void tmem_index_exit(struct tmem_index *ix);
+int tmem_index_set(struct tmem_index *ix, const struct tmem_key *key,
+		   struct address_space *mapping, pgoff_t index,
+		   unsigned int nr);
+unsigned int tmem_index_take(struct tmem_index *ix, const struct tmem_key *key,
+			     struct address_space *mapping, pgoff_t index,
+			     unsigned int nr);
+unsigned long tmem_index_block(struct tmem_index *ix, struct tmem_inval *inval,
+			       struct address_space *mapping);
+void tmem_index_unblock(struct tmem_index *ix, struct tmem_inval *inval);
+unsigned long tmem_index_shrink(struct tmem_index *ix, unsigned long nr,
+				void (*dropped)(void *data,
+						const struct tmem_key *key),
+				void *data);
+void tmem_index_clear(struct tmem_index *ix);
+size_t tmem_index_bytes(struct tmem_index *ix);
+int __init tmem_index_caches_init(void);
+
+/* flush.c: garbage collection in the store */
+
+void tmem_flush_queue(u32 pool, const struct tmem_key *key, u64 index, u32 nr);
+void tmem_flush_drain(void);
+extern atomic_long_t tmem_flush_queued, tmem_flush_done, tmem_flush_dropped;
+
+/* hcache.c */
+
+/**
+ * enum tmem_hcache_count - what happened to pages, counted per filesystem
+ *
+ * Pages offered = stored + all the rejections; pages asked for = hits + lost.
+ */
+enum tmem_hcache_count {
+	HCACHE_OFFERED,
+	HCACHE_STORED,
+	HCACHE_REJECT_DISABLED,
+	HCACHE_REJECT_ADMISSION,
+	HCACHE_REJECT_VECTOR,
+	HCACHE_REJECT_FULL,
+	HCACHE_REJECT_IO,
+	HCACHE_REJECT_INDEX,
+	HCACHE_REJECT_RACE,
+	HCACHE_HITS,
+	HCACHE_LOST,
+	HCACHE_MISSES,
+	HCACHE_OVERWRITTEN,
+	HCACHE_INVALIDATED,
+	HCACHE_RETURNED,
+	HCACHE_PUT_VECTORS,
+	HCACHE_PUT_REQUESTS,
+	HCACHE_GET_VECTORS,
+	HCACHE_GET_REQUESTS,
+	HCACHE_NR_COUNTS
+};
+
+struct tmem_hcache_counts {
+	unsigned long nr[HCACHE_NR_COUNTS];
+};
+
+/**
+ * struct tmem_hcache - the second-chance cache of one filesystem
+ * @sb: the filesystem
+ * @id: pool id; the filesystem's own for as long as it is mounted, so that a
+ *	request that was prepared before the carrier was changed can never
+ *	reach another filesystem's pool
+ * @active: the store has the pool.  Set and cleared under tmem_lock, read
+ *	inside an SRCU read section of tmem_srcu, in which all of a put happens.
+ * @index: the proof
+ * @counts: per CPU
+ * @node: in the list of caches, under tmem_lock
+ * @kobj: pools/<id> in sysfs
+ */
+struct tmem_hcache {
+	struct super_block *sb;
+	u32 id;
+	bool active;
+	struct tmem_index index;
+	struct tmem_hcache_counts __percpu *counts;
+	struct list_head node;
+	struct kobject kobj;
+};
+
+enum tmem_admission {
+	TMEM_ADMIT_ALL,
+	TMEM_ADMIT_WORKINGSET,
+};
+
+extern bool tmem_hcache_enabled, tmem_hcache_encrypted;
+extern enum tmem_admission tmem_hcache_admission;
+extern unsigned long tmem_index_limit;
+
+int __init tmem_hcache_init(void);
+void tmem_hcache_attach(void);
+void tmem_hcache_detach(void);
+u64 tmem_hcache_count(struct tmem_hcache *hc, enum tmem_hcache_count what);
+u64 tmem_hcache_total(enum tmem_hcache_count what);
+size_t tmem_hcache_index_bytes(void);
+void tmem_hcache_free(struct tmem_hcache *hc);
+
+/* sysfs.c */
+
+int __init tmem_sysfs_init(void);
+void tmem_sysfs_init_pool(struct tmem_hcache *hc);
+int tmem_sysfs_add_pool(struct tmem_hcache *hc);
+
+#endif /* _MM_TMEM_INTERNAL_H */
