@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: unit tests of the page store
+ *
+ * One scenario for each promise and for each way to be malformed; lib_run()
+ * repeats every one with failing allocations.
+ */
+#include "unit.h"
+
+int main(void)
+{
+	lib_run(unit_data, nr_unit_data);
+	lib_run(unit_pool, nr_unit_pool);
+	lib_run(unit_bad, nr_unit_bad);
+	lib_run(unit_room, nr_unit_room);
+	lib_run(unit_long, nr_unit_long);
+	return lib_summary();
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Transcendent memory: the lists of scenarios of the page store's unit tests
+ */
+#ifndef _TMEM_TEST_UNIT_H
+#define _TMEM_TEST_UNIT_H
+
+#include "lib.h"
+
+extern const struct scenario unit_data[], unit_pool[], unit_bad[], unit_room[];
+extern const struct scenario unit_long[];
+extern const unsigned int nr_unit_data, nr_unit_pool, nr_unit_bad;
+extern const unsigned int nr_unit_room, nr_unit_long;
+
+#define SCENARIO(fn)	{ .name = #fn, .run = fn }
+
+#endif /* _TMEM_TEST_UNIT_H */

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: page store unit tests, malformed requests
+ *
+ * A table of requests that are well-formed, and for each operation the list
+ * of the fields it does not use.  Every such field is set in turn; the answer
+ * must be -EINVAL and nothing may have changed.
+ */
+#include "unit.h"
+
+enum field {
+	FLAGS, FLAG_LIST, RESERVED, POOL, OBJECT0, OBJECT1, OBJECT2, INDEX,
+	NR_PAGES, SEQ, ADDR, NR_FIELDS
+};
+
+#define F(f)	(1u << (f))
+
+static const struct bad_case {
+	struct tmem_req req;	/* fine as it is */
+	unsigned int unused;	/* fields that have to be zero */
+} cases[] = {
+	{ { .op = TMEM_OP_POOL_CREATE, .pool = 0, .index = EPHEMERAL },
+	  F(FLAG_LIST) | F(OBJECT0) | F(OBJECT1) | F(OBJECT2) | F(NR_PAGES) |
+	  F(SEQ) | F(ADDR) },
+	{ { .op = TMEM_OP_POOL_DESTROY, .pool = 0 },
+	  F(FLAG_LIST) | F(OBJECT0) | F(OBJECT1) | F(OBJECT2) | F(INDEX) |
+	  F(NR_PAGES) | F(SEQ) | F(ADDR) },
+	{ { .op = TMEM_OP_PUT, .nr_pages = 1 }, 0 },
+	{ { .op = TMEM_OP_GET, .nr_pages = 1 }, F(SEQ) },
+	{ { .op = TMEM_OP_FLUSH, .nr_pages = 1 }, F(FLAG_LIST) | F(ADDR) },
+	{ { .op = TMEM_OP_FLUSH_OBJECT },
+	  F(FLAG_LIST) | F(INDEX) | F(NR_PAGES) | F(ADDR) },
+	{ { .op = TMEM_OP_REPORT },
+	  F(FLAG_LIST) | F(POOL) | F(OBJECT0) | F(OBJECT1) | F(OBJECT2) |
+	  F(INDEX) | F(NR_PAGES) | F(SEQ) },
+	{ { .op = TMEM_OP_QUERY },
+	  F(FLAG_LIST) | F(POOL) | F(OBJECT0) | F(OBJECT1) | F(OBJECT2) |
+	  F(INDEX) | F(NR_PAGES) | F(SEQ) },
+	{ { .op = TMEM_OP_ATTACH },
+	  F(FLAG_LIST) | F(POOL) | F(OBJECT0) | F(OBJECT1) | F(OBJECT2) |
+	  F(INDEX) | F(NR_PAGES) | F(SEQ) },
+};
+
+static void set(struct tmem_req *req, enum field f)
+{
+	switch (f) {
+	case FLAGS:
+		req->flags = 0x80;
+		break;
+	case FLAG_LIST:
+		req->flags = TMEM_REQ_LIST;
+		break;
+	case RESERVED:
+		req->reserved = 1;
+		break;
+	case POOL:
+		req->pool = 1;
+		break;
+	case OBJECT0:
+	case OBJECT1:
+	case OBJECT2:
+		req->object[f - OBJECT0] = 1;
+		break;
+	case INDEX:
+		req->index = 1;
+		break;
+	case NR_PAGES:
+		req->nr_pages = 1;
+		break;
+	case SEQ:
+		req->seq = 1;
+		break;
+	case ADDR:
+		req->addr = 1;
+		break;
+	case NR_FIELDS:
+		break;
+	}
+}
+
+/* A page that is in the way of every request above */
+static void open_with_page(void)
+{
+	struct tmem_req req = { .op = TMEM_OP_PUT, .nr_pages = 1 };
+
+	world_open(16, 16);
+	CHECK_EQ(pool_create(w.c[0], 0, PERSISTENT), 0);
+	fill(w.buf, 55);
+	CHECK_EQ(run(w.c[0], &req), 0);
+}
+
+static void unchanged(void)
+{
+	struct tmem_req req = { .op = TMEM_OP_GET, .nr_pages = 1 };
+
+	CHECK_EQ(run(w.c[0], &req), 0);
+	CHECK(got(0, 55));
+	CHECK_EQ(world_stats().persistent, 1);
+	CHECK_EQ(world_stats().ephemeral, 0);
+	CHECK_EQ(world_stats().stored, 1);
+	world_check();
+}
+
+static void refused(struct tmem_req req, int err)
+{
+	CHECK_EQ(run(w.c[0], &req), err);
+	CHECK_EQ(last.done, 0);
+	unchanged();
+}
+
+static void unused_fields(void)
+{
+	struct tmem_req req;
+	unsigned int i, f;
+
+	open_with_page();
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (f = 0; f < NR_FIELDS; f++) {
+			if (!(cases[i].unused & F(f)) && f != FLAGS &&
+			    f != RESERVED)
+				continue;
+			req = cases[i].req;
+			set(&req, f);
+			refused(req, -EINVAL);
+		}
+	}
+}
+
+static void unknown_ops(void)
+{
+	struct tmem_req req = { 0 };
+	unsigned int op;
+
+	open_with_page();
+	for (op = 0; op < 256; op++) {
+		if (op && op < TMEM_OP_NR)
+			continue;
+		req.op = op;
+		refused(req, -EOPNOTSUPP);
+	}
+	req.op = TMEM_OP_REPORT;
+	req.addr = 17;
+	refused(req, -EOPNOTSUPP);
+}
+
+static void run_lengths(void)
+{
+	static const u8 ops[] = { TMEM_OP_PUT, TMEM_OP_GET };
+	static const u32 lengths[] = { 0, TMEM_MAX_RUN + 1, 0x10000, ~0u };
+	struct tmem_req req = { 0 };
+	unsigned int i, j;
+
+	open_with_page();
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		for (j = 0; j < ARRAY_SIZE(lengths); j++) {
+			req.op = ops[i];
+			req.nr_pages = lengths[j];
+			refused(req, -EINVAL);
+		}
+	}
+}
+
+static void run_overflows(void)
+{
+	static const u8 ops[] = { TMEM_OP_PUT, TMEM_OP_GET, TMEM_OP_FLUSH };
+	struct tmem_req req = { 0 };
+	unsigned int i;
+
+	open_with_page();
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		req.op = ops[i];
+		req.index = ~0ull;
+		req.nr_pages = 2;
+		refused(req, -EINVAL);
+		req.index = ~0ull - 510;
+		req.nr_pages = 512;
+		refused(req, -EINVAL);
+	}
+	req.op = TMEM_OP_FLUSH;
+	req.index = ~0ull - 0xfffffffd;
+	req.nr_pages = ~0u;
+	refused(req, -EINVAL);
+	/* the last page of all is one like any other */
+	req.index = ~0ull;
+	req.nr_pages = 1;
+	CHECK_EQ(run(w.c[0], &req), 0);
+	req.nr_pages = 0;
+	CHECK_EQ(run(w.c[0], &req), 0);
+	unchanged();
+}
+
+static void unknown_pools(void)
+{
+	static const u32 ids[] = { 1, 7, 8, 9, 0x7fffffff, ~0u };
+	struct tmem_req req;
+	unsigned int i, j;
+
+	open_with_page();
+	for (i = 0; i < ARRAY_SIZE(ids); i++) {
+		for (j = 0; j < ARRAY_SIZE(cases); j++) {
+			req = cases[j].req;
+			if (req.op == TMEM_OP_POOL_CREATE ||
+			    cases[j].unused & F(POOL))
+				continue;
+			req.pool = ids[i];
+			refused(req, -ENXIO);
+		}
+	}
+}
+
+static void pool_flags(void)
+{
+	struct tmem_req req = { .op = TMEM_OP_POOL_CREATE, .pool = 1 };
+	unsigned int i;
+
+	open_with_page();
+	for (i = 2; i < 64; i++) {
+		req.index = 1ull << i;
+		refused(req, -EINVAL);
+	}
+	req.index = TMEM_POOL_SHARED;
+	refused(req, -EPERM);
+	req.object[0] = 1;
+	req.object[1] = 2;
+	refused(req, -EPERM);
+	req.index = TMEM_POOL_SHARED | TMEM_POOL_PERSISTENT;
+	refused(req, -EPERM);
+	req.object[2] = 3;
+	refused(req, -EINVAL);
+
+	memset(req.object, 0, sizeof(req.object));
+	req.index = EPHEMERAL;
+	for (i = 8; i < 64; i++) {
+		req.pool = i;
+		refused(req, -EINVAL);
+	}
+	req.pool = ~0u;
+	refused(req, -EINVAL);
+}
+
+/* The answer fields are written, whatever was in them, and nothing else is */
+static void answers_are_written(void)
+{
+	struct tmem_req req = { .op = TMEM_OP_GET, .nr_pages = 1 }, before;
+
+	open_with_page();
+	req.status = 12345;
+	req.done = 678;
+	before = req;
+	tstore_execute(w.c[0], &req, &w.data);
+	CHECK_EQ(req.status, 0);
+	CHECK_EQ(req.done, 1);
+	req.status = before.status;
+	req.done = before.done;
+	CHECK(!memcmp(&req, &before, sizeof(req)));
+	unchanged();
+}
+
+static void no_data(void)
+{
+	static const u8 ops[] = {
+		TMEM_OP_ATTACH, TMEM_OP_QUERY, TMEM_OP_GET,
+	};
+	struct tmem_req req;
+	unsigned int i;
+
+	open_with_page();
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		memset(&req, 0, sizeof(req));
+		req.op = ops[i];
+		req.nr_pages = req.op == TMEM_OP_GET;
+		tstore_execute(w.c[0], &req, NULL);
+		CHECK_EQ(req.status, -EFAULT);
+		CHECK_EQ(req.done, 0);
+		unchanged();
+	}
+	/* these have none and ask for none */
+	memset(&req, 0, sizeof(req));
+	req.op = TMEM_OP_FLUSH_OBJECT;
+	tstore_execute(w.c[0], &req, NULL);
+	CHECK_EQ(req.status, 0);
+	CHECK_EQ(req.done, 1);
+}
+
+const struct scenario unit_bad[] = {
+	SCENARIO(unused_fields),
+	SCENARIO(unknown_ops),
+	SCENARIO(run_lengths),
+	SCENARIO(run_overflows),
+	SCENARIO(unknown_pools),
+	SCENARIO(pool_flags),
+	SCENARIO(answers_are_written),
+	SCENARIO(no_data),
+};
+
+const unsigned int nr_unit_bad = ARRAY_SIZE(unit_bad);

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: page store unit tests, long operations (I14)
+ *
+ * What a call does between two relaxations is bounded, however long it is
+ * altogether.  And what others do in the middle of it is harmless: the hook of
+ * env_relax() is another client, or another thread of the same one.
+ */
+#include "unit.h"
+
+#define E	0
+#define P	1
+#define MANY	4000
+
+/* Shards are cycled through in one go, a slice takes a few locks a page */
+#define MOST_LOCKS	(256 + 16 * 12)
+#define MOST_MAPS	16
+
+static void open_long(void)
+{
+	world_open(MANY + 200, 2 * MANY);
+	CHECK_EQ(pool_create(w.c[0], E, EPHEMERAL), 0);
+	CHECK_EQ(pool_create(w.c[0], P, PERSISTENT), 0);
+}
+
+static void put_many(u32 pool, u64 obj, u64 index, u32 nr)
+{
+	u32 n;
+
+	for (; nr; nr -= n, index += n) {
+		n = nr < TMEM_MAX_RUN ? nr : TMEM_MAX_RUN;
+		CHECK_EQ(put(w.c[0], pool, obj, index, n, index), 0);
+		CHECK_EQ(last.done, n);
+	}
+}
+
+static void bounded(unsigned long least_relaxed)
+{
+	CHECK(env_work.most_maps <= MOST_MAPS);
+	CHECK(env_work.most_locks <= MOST_LOCKS);
+	CHECK(env_work.relaxed >= least_relaxed);
+	env_work_reset();
+}
+
+static void i14_runs(void)
+{
+	open_long();
+	env_work_reset();
+	CHECK_EQ(put(w.c[0], P, 1, 3, 512, 0), 0);
+	bounded(32);
+	CHECK_EQ(get(w.c[0], P, 1, 3, 512), 0);
+	bounded(32);
+	CHECK_EQ(flush(w.c[0], P, 1, 3, 512, 0), 0);
+	CHECK_EQ(last.done, 512);
+	bounded(32);
+}
+
+static void i14_flush_object(void)
+{
+	open_long();
+	put_many(P, 1, 0, MANY);
+	env_work_reset();
+	CHECK_EQ(flush_object(w.c[0], P, 1, 0), 0);
+	CHECK_EQ(last.done, MANY);
+	bounded(MANY / 64);
+}
+
+static void i14_flush_to_the_end(void)
+{
+	open_long();
+	put_many(P, 1, 0, MANY);
+	env_work_reset();
+	CHECK_EQ(flush(w.c[0], P, 1, MANY - 10, 0, 0), 0);
+	CHECK_EQ(last.done, 10);
+	bounded(MANY / 64);
+	CHECK_EQ(flush(w.c[0], P, 1, 10, 0, 0), 0);
+	CHECK_EQ(last.done, MANY - 20);
+	bounded(MANY / 64);
+	CHECK_EQ(get(w.c[0], P, 1, 0, 512), 0);
+	CHECK_EQ(last.done, 10);
+}
+
+static void i14_pool_destroy(void)
+{
+	open_long();
+	put_many(P, 1, 0, MANY / 2);
+	put_many(P, 2, 0, MANY / 2);
+	env_work_reset();
+	CHECK_EQ(pool_destroy(w.c[0], P), 0);
+	CHECK_EQ(last.done, MANY);
+	bounded(MANY / 64);
+}
+
+static void i14_attach(void)
+{
+	open_long();
+	put_many(P, 1, 0, MANY / 2);
+	put_many(E, 2, 0, MANY / 2);
+	env_work_reset();
+	CHECK_EQ(attach(w.c[0], NULL), 0);
+	bounded(MANY / 64);
+}
+
+static void i14_eviction(void)
+{
+	open_long();
+	put_many(E, 1, 0, MANY);
+	tstore_client_set_limit(w.c[0], MANY);
+	env_work_reset();
+	CHECK_EQ(put(w.c[0], P, 1, 0, 512, 1), 0);
+	bounded(512);
+}
+
+/* The hooks below see the store in the middle of an operation */
+static unsigned int steps, answers[200];
+
+static void quietly(struct tmem_req *req)
+{
+	static unsigned char page[4096];
+	struct env_data data = { .base = page, .nr = 1, .bad = ~0u };
+
+	env_relax_hook = NULL;
+	tstore_execute(w.c[0], req, &data);
+}
+
+static void hook_get(void)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_GET,
+		.pool = P,
+		.object = { 2, ~2ull, 6 },
+		.nr_pages = 1,
+	};
+
+	quietly(&req);
+	if (steps < ARRAY_SIZE(answers))
+		answers[steps++] = -req.status;
+	env_relax_hook = hook_get;
+}
+
+static void all_answers(unsigned int least, unsigned int err)
+{
+	unsigned int i;
+
+	CHECK(steps >= least);
+	for (i = 0; i < steps; i++)
+		CHECK_EQ(answers[i], err);
+	steps = 0;
+}
+
+/* A destroyed pool is invisible before its pages are all dropped */
+static void destroyed_at_once(void)
+{
+	open_long();
+	put_many(P, 1, 0, MANY / 2);
+	put_many(P, 2, 0, 1);
+	steps = 0;
+	env_relax_hook = hook_get;
+	CHECK_EQ(pool_destroy(w.c[0], P), 0);
+	env_relax_hook = NULL;
+	CHECK_EQ(last.done, MANY / 2 + 1);
+	all_answers(10, ENXIO);
+}
+
+static void detached_at_once(void)
+{
+	open_long();
+	put_many(P, 1, 0, MANY / 2);
+	put_many(P, 2, 0, 1);
+	steps = 0;
+	env_relax_hook = hook_get;
+	CHECK_EQ(attach(w.c[0], NULL), 0);
+	env_relax_hook = NULL;
+	all_answers(10, ENXIO);
+}
+
+/* Its id cannot be taken while it is being drained */
+static void hook_create(void)
+{
+	struct tmem_req req = { .op = TMEM_OP_POOL_CREATE, .pool = P };
+
+	quietly(&req);
+	if (steps < ARRAY_SIZE(answers))
+		answers[steps++] = -req.status;
+	env_relax_hook = hook_create;
+}
+
+static void dying_id_is_busy(void)
+{
+	open_long();
+	put_many(P, 1, 0, 1000);
+	steps = 0;
+	env_relax_hook = hook_create;
+	CHECK_EQ(pool_destroy(w.c[0], P), 0);
+	env_relax_hook = NULL;
+	all_answers(10, EBUSY);
+	CHECK_EQ(pool_create(w.c[0], P, EPHEMERAL), 0);
+	CHECK_EQ(get(w.c[0], P, 1, 0, 1), -ENOENT);
+}
+
+static void hook_attach(void)
+{
+	static unsigned char page[4096];
+	struct env_data data = { .base = page, .nr = 1, .bad = ~0u };
+	struct tmem_attach at = {
+		.version = TMEM_ABI_VERSION,
+		.page_shift = PAGE_SHIFT,
+	};
+	struct tmem_req req = { .op = TMEM_OP_ATTACH };
+
+	env_relax_hook = NULL;
+	memcpy(page, &at, sizeof(at));
+	tstore_execute(w.c[0], &req, &data);
+	if (steps < ARRAY_SIZE(answers))
+		answers[steps++] = -req.status;
+	env_relax_hook = hook_attach;
+}
+
+static void one_attach_at_a_time(void)
+{
+	open_long();
+	put_many(P, 1, 0, 1000);
+	steps = 0;
+	env_relax_hook = hook_attach;
+	CHECK_EQ(attach(w.c[0], NULL), 0);
+	env_relax_hook = NULL;
+	all_answers(10, EBUSY);
+}
+
+/* A put that is overtaken by the end of its pool, and by a new one */
+static void hook_replace_pool(void)
+{
+	struct tmem_req destroy = { .op = TMEM_OP_POOL_DESTROY, .pool = P };
+	struct tmem_req create = { .op = TMEM_OP_POOL_CREATE, .pool = P };
+
+	if (++steps != 3)
+		return;
+	quietly(&destroy);
+	answers[0] = -destroy.status;
+	quietly(&create);
+	answers[1] = -create.status;
+}
+
+static void put_does_not_cross_epochs(void)
+{
+	open_long();
+	steps = 0;
+	env_relax_hook = hook_replace_pool;
+	CHECK_EQ(put(w.c[0], P, 1, 0, 512, 0), -ENXIO);
+	env_relax_hook = NULL;
+	CHECK_EQ(answers[0], 0);
+	CHECK_EQ(answers[1], 0);
+	CHECK_EQ(get(w.c[0], P, 1, 0, 512), -ENOENT);
+	CHECK_EQ(get(w.c[0], P, 1, 100, 412), -ENOENT);
+	CHECK_EQ(world_stats().ephemeral + world_stats().persistent, 0);
+}
+
+/* Nor does a flush, which would drop what the new epoch stored */
+static void hook_replace_and_put(void)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_PUT,
+		.pool = P,
+		.object = { 1, ~1ull, 3 },
+		.index = 500,
+		.nr_pages = 1,
+	};
+
+	hook_replace_pool();
+	if (steps == 3)
+		quietly(&req);
+}
+
+static void flush_does_not_cross_epochs(void)
+{
+	open_long();
+	put_many(P, 1, 0, 600);
+	steps = 0;
+	env_relax_hook = hook_replace_and_put;
+	CHECK_EQ(flush(w.c[0], P, 1, 0, 512, 0), 0);
+	env_relax_hook = NULL;
+	CHECK_EQ(answers[0], 0);
+	CHECK_EQ(get(w.c[0], P, 1, 500, 1), 0);
+}
+
+/* Pages that come during a walk do not make it longer, nor hide any */
+static u64 next_index;
+
+static void hook_put(void)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_PUT,
+		.pool = P,
+		.object = { 1, ~1ull, 3 },
+		.index = next_index++,
+		.nr_pages = 1,
+	};
+
+	quietly(&req);
+	steps++;
+	env_relax_hook = hook_put;
+}
+
+static void walk_while_pages_come(void)
+{
+	u64 i;
+
+	open_long();
+	put_many(P, 1, 0, 2000);
+	next_index = 100000;
+	steps = 0;
+	env_relax_hook = hook_put;
+	CHECK_EQ(flush(w.c[0], P, 1, 1000, 0, 0), 0);
+	env_relax_hook = NULL;
+	CHECK(steps < 500);
+	for (i = 0; i < 2000; i++)
+		CHECK_EQ(there(w.c[0], P, 1, i), i < 1000);
+}
+
+/* The object a walk is in the middle of loses all its pages */
+static void hook_drop(void)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_FLUSH,
+		.pool = P,
+		.object = { 1, ~1ull, 3 },
+		.nr_pages = 300,
+	};
+
+	if (++steps != 2)
+		return;
+	quietly(&req);
+	answers[0] = req.done;
+}
+
+static void walk_of_an_emptied_object(void)
+{
+	open_long();
+	put_many(P, 1, 0, 300);
+	steps = 0;
+	env_relax_hook = hook_drop;
+	CHECK_EQ(flush(w.c[0], P, 1, 100000, 0, 0), 0);
+	env_relax_hook = NULL;
+	CHECK_EQ(last.done, 0);
+	CHECK_EQ(answers[0], 300);
+	CHECK_EQ(world_stats().persistent, 0);
+	world_check();
+}
+
+const struct scenario unit_long[] = {
+	SCENARIO(i14_runs),
+	SCENARIO(i14_flush_object),
+	SCENARIO(i14_flush_to_the_end),
+	SCENARIO(i14_pool_destroy),
+	SCENARIO(i14_attach),
+	SCENARIO(i14_eviction),
+	SCENARIO(destroyed_at_once),
+	SCENARIO(detached_at_once),
+	SCENARIO(dying_id_is_busy),
+	SCENARIO(one_attach_at_a_time),
+	SCENARIO(put_does_not_cross_epochs),
+	SCENARIO(flush_does_not_cross_epochs),
+	SCENARIO(walk_while_pages_come),
+	SCENARIO(walk_of_an_emptied_object),
+};
+
+const unsigned int nr_unit_long = ARRAY_SIZE(unit_long);
