@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: threads at the page store, for ThreadSanitizer
+ *
+ * Several threads for each of several clients put, get and flush the same few
+ * objects in an arena that is too small, while pools die, epochs end, limits
+ * shrink and clients freeze.  A page says what it is: every word of it depends
+ * on its client, pool, object, index and on the put, so a page of somebody
+ * else, a mixture of two, or one of an earlier epoch is recognised.
+ *
+ * One object of a persistent pool belongs to each thread alone.  There no
+ * other thread can be to blame: what was accepted has to be there.
+ *
+ * Usage: stress [--seconds N] [--threads N]
+ */
+#include <getopt.h>
+#include <time.h>
+
+#include "lib.h"
+
+#define FRAMES		600
+#define OBJECTS		6
+#define INDICES		96
+#define RUN		24
+#define MAX_THREADS	8
+
+#define E		0	/* shared by the threads of a client; ephemeral */
+#define P		1	/* the same, persistent; both come and go */
+#define OWN		2	/* persistent, goes only with the epoch */
+
+static struct tstore *s;
+static struct tstore_client *clients[NR_CLIENTS];
+static u64 epochs[NR_CLIENTS];		/* atomic: of the last attach */
+static pthread_rwlock_t epoch_lock[NR_CLIENTS];
+static int stop;
+static unsigned int nr_threads = 2;
+
+struct thread {
+	pthread_t id;
+	unsigned int client;
+	unsigned int nr;
+	u64 rng;
+	u64 puts, hits, ops;
+	unsigned char *buf;
+	struct env_data data;
+	u64 own[INDICES];	/* tags of what is in OWN, or 0 */
+};
+
+static struct thread threads[NR_CLIENTS * MAX_THREADS];
+
+/* who (16) | pool (8) | object (8) | index (8) | put (24) */
+static u64 tag_make(struct thread *t, u32 pool, u64 obj, u64 index)
+{
+	return (u64)(t->client + 1) << 56 | (u64)pool << 48 | obj << 40 |
+	       index << 32 | (u32)++t->puts;
+}
+
+static void tag_check(struct thread *t, unsigned char *page, u32 pool, u64 obj,
+		      u64 index)
+{
+	u64 tag = tag_of(page);
+
+	if (!holds(page, tag))
+		env_die("a page is torn");
+	if (tag >> 32 != ((u64)(t->client + 1) << 24 | (u64)pool << 16 |
+			  obj << 8 | index))
+		env_die("page %llx in place of client %u pool %u object %llu index %llu",
+			(unsigned long long)tag, t->client, pool,
+			(unsigned long long)obj, (unsigned long long)index);
+}
+
+static int go(struct thread *t, struct tmem_req *req)
+{
+	tstore_execute(clients[t->client], req, &t->data);
+	env_idle();
+	t->ops++;
+	return req->status;
+}
+
+static void stress_put(struct thread *t, u32 pool, u64 obj, u64 index, u32 nr)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_PUT,
+		.pool = pool,
+		.object = { obj },
+		.index = index,
+		.nr_pages = nr,
+		.seq = t->puts + 1,
+	};
+	u32 i;
+	int err;
+
+	for (i = 0; i < nr; i++)
+		fill(t->buf + i * PAGE_SIZE, tag_make(t, pool, obj, index + i));
+	err = go(t, &req);
+	if (err && err != -ENXIO && err != -ENOSPC && err != -EDQUOT &&
+	    err != -EBUSY)
+		env_die("put: %d", err);
+}
+
+static void stress_get(struct thread *t, u32 pool, u64 obj, u64 index, u32 nr)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_GET,
+		.pool = pool,
+		.object = { obj },
+		.index = index,
+		.nr_pages = nr,
+	};
+	u32 i;
+	int err;
+
+	err = go(t, &req);
+	if (err && err != -ENXIO && err != -ENOENT)
+		env_die("get: %d", err);
+	for (i = 0; i < req.done; i++)
+		tag_check(t, t->buf + i * PAGE_SIZE, pool, obj, index + i);
+	t->hits += req.done;
+}
+
+static void stress_flush(struct thread *t, u32 pool, u64 obj, u64 index,
+			 u32 nr, u8 op)
+{
+	struct tmem_req req = {
+		.op = op,
+		.pool = pool,
+		.object = { obj },
+		.index = op == TMEM_OP_FLUSH ? index : 0,
+		.nr_pages = op == TMEM_OP_FLUSH ? nr : 0,
+	};
+	int err = go(t, &req);
+
+	if (err && err != -ENXIO)
+		env_die("flush: %d", err);
+}
+
+/* In an object of its own, a thread knows what there is */
+static void stress_own(struct thread *t, u64 index)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_PUT,
+		.pool = OWN,
+		.object = { 100 + t->nr },
+		.index = index,
+		.nr_pages = 1,
+	};
+	u64 tag;
+
+	pthread_rwlock_rdlock(&epoch_lock[t->client]);
+	switch (lib_rand(&t->rng) % 4) {
+	case 0:
+		tag = tag_make(t, OWN, 100 + t->nr, index);
+		fill(t->buf, tag);
+		t->own[index] = go(t, &req) ? 0 : tag;
+		break;
+	case 1:
+		req.op = TMEM_OP_FLUSH;
+		if (go(t, &req))
+			env_die("flush of an own page: %d", req.status);
+		if (req.done != !!t->own[index])
+			env_die("flush of an own page drops %u", req.done);
+		t->own[index] = 0;
+		break;
+	default:
+		req.op = TMEM_OP_GET;
+		go(t, &req);
+		if (req.status != (t->own[index] ? 0 : -ENOENT))
+			env_die("get of an own page: %d", req.status);
+		if (t->own[index] && !holds(t->buf, t->own[index]))
+			env_die("own page is another");
+	}
+	pthread_rwlock_unlock(&epoch_lock[t->client]);
+}
+
+static void stress_pool(struct thread *t, u32 pool)
+{
+	struct tmem_req req = { .op = TMEM_OP_POOL_DESTROY, .pool = pool };
+	int err = go(t, &req);
+
+	if (err && err != -ENXIO)
+		env_die("pool destroy: %d", err);
+	req.op = TMEM_OP_POOL_CREATE;
+	req.index = pool == E ? EPHEMERAL : PERSISTENT;
+	err = go(t, &req);
+	if (err && err != -EBUSY)
+		env_die("pool create: %d", err);
+}
+
+/* Alone as far as OWN goes; the other pools are in full use meanwhile */
+static void stress_attach(struct thread *t)
+{
+	struct tmem_attach at = {
+		.version = TMEM_ABI_VERSION,
+		.page_shift = PAGE_SHIFT,
+		.features = TMEM_FEATURE_PERSISTENT,
+	};
+	struct tmem_req req = { .op = TMEM_OP_ATTACH };
+	struct thread *o;
+	u64 old;
+
+	pthread_rwlock_wrlock(&epoch_lock[t->client]);
+	memcpy(t->buf, &at, sizeof(at));
+	if (go(t, &req))
+		env_die("attach: %d", req.status);
+	memcpy(&at, t->buf, sizeof(at));
+	old = __atomic_exchange_n(&epochs[t->client], at.epoch,
+				  __ATOMIC_RELAXED);
+	if (at.epoch <= old)
+		env_die("epoch %llu after %llu", (unsigned long long)at.epoch,
+			(unsigned long long)old);
+	for (o = threads; o < threads + ARRAY_SIZE(threads); o++)
+		if (o->client == t->client)
+			memset(o->own, 0, sizeof(o->own));
+	memset(&req, 0, sizeof(req));
+	req.op = TMEM_OP_POOL_CREATE;
+	req.pool = OWN;
+	req.index = PERSISTENT;
+	if (go(t, &req))
+		env_die("pool create after attach: %d", req.status);
+	pthread_rwlock_unlock(&epoch_lock[t->client]);
+	stress_pool(t, E);
+	stress_pool(t, P);
+}
+
+static void stress_control(struct thread *t)
+{
+	struct tstore_stats st;
+
+	switch (lib_rand(&t->rng) % 4) {
+	case 0:
+		tstore_client_freeze(clients[t->client], true);
+		tstore_client_freeze(clients[t->client], false);
+		break;
+	case 1:
+		tstore_client_set_limit(clients[t->client],
+					lib_rand(&t->rng) % FRAMES);
+		break;
+	case 2:
+		tstore_client_set_limit(clients[t->client], FRAMES);
+		break;
+	default:
+		tstore_stats(s, &st);
+		if (st.free > st.pages)
+			env_die("more frames free than there are");
+	}
+}
+
+static void *stress_thread(void *arg)
+{
+	struct thread *t = arg;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		u32 pool = lib_rand(&t->rng) % 2;
+		u64 obj = lib_rand(&t->rng) % OBJECTS;
+		u64 index = lib_rand(&t->rng) % INDICES;
+		u32 nr = 1 + lib_rand(&t->rng) % RUN;
+		u32 what = lib_rand(&t->rng) % 1000;
+
+		if (what < 350)
+			stress_put(t, pool, obj, index, nr);
+		else if (what < 600)
+			stress_get(t, pool, obj, index, nr);
+		else if (what < 700)
+			stress_flush(t, pool, obj, index, nr, TMEM_OP_FLUSH);
+		else if (what < 730)
+			stress_flush(t, pool, obj, index, 0, TMEM_OP_FLUSH);
+		else if (what < 760)
+			stress_flush(t, pool, obj, 0, 0, TMEM_OP_FLUSH_OBJECT);
+		else if (what < 970)
+			stress_own(t, index);
+		else if (what < 985)
+			stress_pool(t, pool);
+		else if (what < 987)
+			stress_attach(t);
+		else
+			stress_control(t);
+	}
+	return NULL;
+}
+
+static void stress_open(void)
+{
+	struct tstore_config cfg = {
+		.bytes = FRAMES * PAGE_SIZE,
+		.max_clients = NR_CLIENTS,
+		.max_pools = 4,
+	};
+	unsigned int i;
+
+	if (posix_memalign(&cfg.arena, PAGE_SIZE, cfg.bytes) ||
+	    tstore_create(&cfg, &s))
+		env_die("no store");
+	w.s = s;
+	w.arena = cfg.arena;
+	for (i = 0; i < NR_CLIENTS; i++) {
+		pthread_rwlock_init(&epoch_lock[i], NULL);
+		if (tstore_client_create(s, FRAMES, &clients[i]))
+			env_die("no client");
+	}
+	for (i = 0; i < NR_CLIENTS * nr_threads; i++) {
+		struct thread *t = &threads[i];
+
+		t->client = i % NR_CLIENTS;
+		t->nr = i / NR_CLIENTS;
+		t->rng = i + 1;
+		t->buf = malloc(RUN * PAGE_SIZE);
+		t->data.base = t->buf;
+		t->data.nr = RUN;
+		t->data.bad = ~0u;
+		if (i < NR_CLIENTS)
+			stress_attach(t);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "seconds", required_argument, NULL, 's' },
+		{ "threads", required_argument, NULL, 't' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct timespec wait = { .tv_sec = 8 };
+	u64 ops = 0, hits = 0;
+	const char *bad;
+	unsigned int i;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (opt == 's')
+			wait.tv_sec = strtoul(optarg, NULL, 0);
+		else if (opt == 't')
+			nr_threads = strtoul(optarg, NULL, 0);
+		else
+			return 2;
+	}
+	if (!nr_threads || nr_threads > MAX_THREADS)
+		return 2;
+	stress_open();
+	for (i = 0; i < NR_CLIENTS * nr_threads; i++)
+		if (pthread_create(&threads[i].id, NULL, stress_thread,
+				   &threads[i]))
+			env_die("no thread");
+	nanosleep(&wait, NULL);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < NR_CLIENTS * nr_threads; i++) {
+		pthread_join(threads[i].id, NULL);
+		ops += threads[i].ops;
+		hits += threads[i].hits;
+		free(threads[i].buf);
+	}
+	bad = tstore_check(s);
+	printf("# %llu requests, %llu pages returned, %llu evicted\n",
+	       (unsigned long long)ops, (unsigned long long)hits,
+	       (unsigned long long)world_stats().evicted);
+	for (i = 0; i < NR_CLIENTS; i++)
+		tstore_client_destroy(clients[i]);
+	if (!bad)
+		bad = tstore_check(s);
+	if (!bad && world_stats().free + world_stats().object_frames !=
+		    world_stats().pages)
+		bad = "frames are lost";
+	tstore_destroy(s);
+	free(w.arena);
+	if (env_allocated)
+		bad = "memory is lost";
+	if (!hits)
+		bad = "nothing was ever returned";
+	lib_result(!bad, "stress", bad);
+	return lib_summary();
+}
