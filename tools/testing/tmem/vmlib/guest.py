@@ -9,6 +9,8 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
+import time
 
 import guardian
 from disks import escape
@@ -102,7 +104,7 @@ class Qemu(Guest):
 
     def command_line(self, initrd, arguments, control, console):
         options = self.options
-        model = '' if options.accel == 'tcg' else kvm_model()
+        model = '' if options.accel == 'tcg' else kvm_model(self.kernel, initrd)
         if options.accel == 'kvm' and not model:
             raise Failure('--accel kvm: no guest runs under KVM here')
         argv = ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
@@ -131,20 +133,20 @@ GUESTS = {'uml': Uml, 'qemu': Qemu}
 
 
 # Processor models to try under KVM: some hosts promise features of their own that KVM then refuses.
+KVM_FAILS = b'KVM internal error'
 KVM_MODELS = ('host', 'host,-arch-capabilities', 'qemu64')
 
 
-def kvm_model():
-    """The processor model with which a guest really runs under KVM, or '' if none: many machines have /dev/kvm, but
-    only promise it. Tried once per boot of this machine."""
+def kvm_model(kernel, initrd):
+    """The processor model with which this kernel really runs under KVM, or '' if none: many machines have /dev/kvm, but
+    only promise it, and some fail at an instruction deep in the boot. Tried once per boot of this machine."""
     try:
         with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as boot:
             memory = cache() / f'kvm-{boot.read().strip()}'
         if memory.exists():
             return memory.read_text()
-        probe = cache() / f'probe.{os.getpid()}'
         usable = os.access('/dev/kvm', os.R_OK | os.W_OK)
-        works = next((model for model in KVM_MODELS if usable and try_kvm(model, probe)), '')
+        works = next((model for model in KVM_MODELS if usable and try_kvm(model, kernel, initrd)), '')
         for old in cache().glob('kvm-*-*'):
             old.unlink(missing_ok=True)
         memory.write_text(works)
@@ -153,22 +155,19 @@ def kvm_model():
         return ''
 
 
-def try_kvm(model, image):
-    """A firmware of a few instructions, which ends QEMU through its exit device."""
-    rom = bytearray(b'\xf4' * 65536)
-    code = bytes([0xba, 0xf4, 0x00, 0xb0, 0x10, 0xee, 0xf4])        # mov dx, 0xf4; mov al, 0x10; out dx, al; hlt
-    rom[0x8000:0x8000 + len(code)] = code
-    rom[0xfff0:0xfff3] = b'\xe9' + struct.pack('<H', 0x8000 - 0xfff3 & 0xffff)     # the reset vector: jmp there
-    try:
-        image.write_bytes(rom)
-        done = subprocess.run(['qemu-system-x86_64', '-accel', 'kvm', '-cpu', model, '-nodefaults', '-display', 'none', '-m', '16M',
-                               '-no-reboot', '-bios', str(image), '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
-        return done.returncode == 0x10 << 1 | 1
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    finally:
-        image.unlink(missing_ok=True)
+def try_kvm(model, kernel, initrd):
+    """Boots the kernel as far as our init, which without its lines just says so and powers off."""
+    argv = ['qemu-system-x86_64', '-accel', 'kvm', '-cpu', model, '-smp', '2', '-m', '512M', '-nodefaults', '-display', 'none',
+            '-no-reboot', '-kernel', kernel, '-initrd', initrd, '-serial', 'stdio', '-append', f'console=ttyS0 {COMMON} tmem_vm=probe']
+    with tempfile.TemporaryFile() as out:
+        probe = guardian.start(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        deadline, text = time.monotonic() + 8, b''
+        while probe.poll() is None and time.monotonic() < deadline and KVM_FAILS not in text:
+            time.sleep(0.05)
+            text = os.pread(out.fileno(), 1 << 20, 0)
+        probe.kill()
+        probe.wait()
+        return b'tmem_vm: up' in os.pread(out.fileno(), 1 << 20, 0)
 
 
 def find_kernel(options, run):

@@ -15,7 +15,7 @@ import console
 import disks
 import images
 import ktap
-from guest import GUESTS, find_kernel
+from guest import GUESTS, KVM_FAILS, find_kernel
 from house import Failure, REPO, cache, deps, say
 
 HARNESS, TIMEOUT, REPORT = 97, 98, 99
@@ -79,6 +79,9 @@ class Session:
 
     def on_console(self, data):
         self.log.write(data)
+        if KVM_FAILS in data:
+            self.trouble = 'KVM of this machine fails to run the guest, see the log; there is --accel tcg'
+            self.guest.process.kill()
         if self.options.verbose:
             sys.stderr.buffer.write(data)
             sys.stderr.flush()
