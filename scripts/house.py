@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,8 +34,15 @@ def say(text):
     print(f'{Path(sys.argv[0]).name}: {text}', file=sys.stderr, flush=True)
 
 
+def stop(number, _frame):
+    sys.exit(128 + number)
+
+
 def run_main(main):
     """Runs main(), turning failures into one line on stderr and status 1."""
+    # As an exception, so that what main() started is ended, too.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     try:
         sys.exit(main())
     except Failure as failure:
