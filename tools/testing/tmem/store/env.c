@@ -12,6 +12,7 @@
 int env_fail_at;
 int env_allocated;
 void (*env_relax_hook)(void);
+void (*env_map_hook)(unsigned int i);
 __thread struct env_work env_work;
 
 static __thread spinlock_t *held[MAX_LEVEL];
@@ -107,6 +108,8 @@ void *env_data_map(env_data_t data, unsigned int i)
 		return NULL;
 	mapped = (char *)data->base + (size_t)i * PAGE_SIZE;
 	env_work.maps++;
+	if (env_map_hook)
+		env_map_hook(i);
 	return mapped;
 }
 

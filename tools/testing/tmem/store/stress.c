@@ -52,7 +52,7 @@ static struct thread threads[NR_CLIENTS * MAX_THREADS];
 static u64 tag_make(struct thread *t, u32 pool, u64 obj, u64 index)
 {
 	return (u64)(t->client + 1) << 56 | (u64)pool << 48 | obj << 40 |
-	       index << 32 | (u32)++t->puts;
+	       index << 32 | (u32)(++t->puts);
 }
 
 static void tag_check(struct thread *t, unsigned char *page, u32 pool, u64 obj,

@@ -6,6 +6,8 @@
  * altogether.  And what others do in the middle of it is harmless: the hook of
  * env_relax() is another client, or another thread of the same one.
  */
+#include <time.h>
+
 #include "unit.h"
 
 #define E	0
@@ -315,6 +317,14 @@ static void walk_while_pages_come(void)
 	CHECK(steps < 500);
 	for (i = 0; i < 2000; i++)
 		CHECK_EQ(there(w.c[0], P, 1, i), i < 1000);
+
+	/* whatever the order: all that was there when it began is seen */
+	put_many(P, 1, 0, 2000);
+	env_relax_hook = hook_put;
+	CHECK_EQ(flush_object(w.c[0], P, 1, 0), 0);
+	env_relax_hook = NULL;
+	for (i = 0; i < 2000; i++)
+		CHECK(!there(w.c[0], P, 1, i));
 }
 
 /* The object a walk is in the middle of loses all its pages */
@@ -347,6 +357,80 @@ static void walk_of_an_emptied_object(void)
 	world_check();
 }
 
+/*
+ * A put is in the middle of a copy, in another thread, when its pool is
+ * destroyed: nothing of it may be left when both are over.
+ */
+static int in_flight;
+
+static void hook_wait(unsigned int i)
+{
+	const struct timespec wait = { .tv_nsec = 30000000 };
+
+	if (i)
+		return;
+	__atomic_store_n(&in_flight, 1, __ATOMIC_RELEASE);
+	nanosleep(&wait, NULL);
+}
+
+static void *put_in_flight(void *arg)
+{
+	static unsigned char page[4096];
+	struct env_data data = { .base = page, .nr = 1, .bad = ~0u };
+	struct tmem_req req = { .op = TMEM_OP_PUT, .pool = P, .nr_pages = 1 };
+
+	tstore_execute(w.c[0], &req, &data);
+	*(int *)arg = req.status;
+	return NULL;
+}
+
+static void around_a_put(void (*end)(void))
+{
+	pthread_t id;
+	int status;
+
+	open_long();
+	in_flight = 0;
+	env_map_hook = hook_wait;
+	if (pthread_create(&id, NULL, put_in_flight, &status))
+		env_die("no thread");
+	while (!__atomic_load_n(&in_flight, __ATOMIC_ACQUIRE))
+		sched_yield();
+	/* only the other thread is to wait, and it is doing so already */
+	end();
+	pthread_join(id, NULL);
+	env_map_hook = NULL;
+	CHECK_EQ(status, 0);
+	world_check();
+}
+
+static void end_by_destroy(void)
+{
+	struct tmem_req req = { .op = TMEM_OP_POOL_DESTROY, .pool = P };
+
+	tstore_execute(w.c[0], &req, NULL);
+}
+
+static u64 stored_then;
+
+static void end_by_freeze(void)
+{
+	tstore_client_freeze(w.c[0], true);
+	stored_then = world_stats().stored;
+}
+
+static void destroy_waits_for_puts(void)
+{
+	around_a_put(end_by_destroy);
+	CHECK_EQ(world_stats().persistent, 0);
+}
+
+static void freeze_waits_for_puts(void)
+{
+	around_a_put(end_by_freeze);
+	CHECK_EQ(stored_then, 1);
+}
+
 const struct scenario unit_long[] = {
 	SCENARIO(i14_runs),
 	SCENARIO(i14_flush_object),
@@ -362,6 +446,8 @@ const struct scenario unit_long[] = {
 	SCENARIO(flush_does_not_cross_epochs),
 	SCENARIO(walk_while_pages_come),
 	SCENARIO(walk_of_an_emptied_object),
+	SCENARIO(destroy_waits_for_puts),
+	SCENARIO(freeze_waits_for_puts),
 };
 
 const unsigned int nr_unit_long = ARRAY_SIZE(unit_long);

@@ -46,6 +46,9 @@ struct env_data {
 
 typedef struct env_data *env_data_t;
 
+/* Called when a page is mapped, with the locks held that are held then */
+extern void (*env_map_hook)(unsigned int i);
+
 void *env_data_map(env_data_t data, unsigned int i);
 void env_data_unmap(void *ptr);
 
