@@ -33,7 +33,13 @@ kunit: ## run the KUnit suites of tmem
 check: ## all tests; scripts/check NAME... runs some, scripts/check --list names them
 	@scripts/check
 
+series: ## write the repository as a series of mails, to build/series/
+	@scripts/series
+
+check-series: ## build and boot the kernel after every mail of the series (slow)
+	@scripts/check-series
+
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug shell kunit check clean
+.PHONY: help deps apply kernel kernel-x86 kernel-debug shell kunit check series check-series clean
