@@ -765,6 +765,21 @@ size_t tmem_hcache_index_bytes(void)
 
 /* ---- shrinker of the indices ---- */
 
+/*
+ * An object of some 73 bytes saves the kernel from reading at least a page from
+ * the disk, so to free it before pages of files are freed is a bad bargain.  As
+ * with the shadow entries of mm/workingset.c, what is reclaimable is what
+ * exceeds a part of memory that the index may have in any case.
+ */
+static unsigned long index_excess(struct tmem_hcache *hc)
+{
+	unsigned long bytes = tmem_index_bytes(&hc->index);
+	unsigned long keep = READ_ONCE(tmem_index_limit) / 2;
+	unsigned long objects = atomic_long_read(&hc->index.objects);
+
+	return bytes <= keep ? 0 : mult_frac(objects, bytes - keep, bytes);
+}
+
 static unsigned long index_count(struct shrinker *shrinker,
 				 struct shrink_control *sc)
 {
@@ -774,7 +789,7 @@ static unsigned long index_count(struct shrinker *shrinker,
 	if (!mutex_trylock(&tmem_lock))
 		return 0;
 	list_for_each_entry(hc, &hcaches, node)
-		nr += atomic_long_read(&hc->index.objects);
+		nr += index_excess(hc);
 	mutex_unlock(&tmem_lock);
 	return nr ?: SHRINK_EMPTY;
 }
@@ -790,7 +805,9 @@ static unsigned long index_scan(struct shrinker *shrinker,
 	list_for_each_entry(hc, &hcaches, node) {
 		if (freed >= sc->nr_to_scan)
 			break;
-		freed += tmem_index_shrink(&hc->index, sc->nr_to_scan - freed,
+		freed += tmem_index_shrink(&hc->index,
+					   min(sc->nr_to_scan - freed,
+					       index_excess(hc)),
 					   object_dropped, hc);
 	}
 	/* Begin with another filesystem next time */
