@@ -452,6 +452,10 @@ __setup("tmem=", tmem_param);
 /* Before any filesystem that takes part can be mounted */
 static int __init tmem_init(void)
 {
+	int err = tmem_index_caches_init();
+
+	if (err)
+		return err;
 	vec_pool = mempool_create_kmalloc_pool(4 * num_possible_cpus(),
 					       sizeof(struct tmem_vec));
 	if (!vec_pool)

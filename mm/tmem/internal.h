@@ -109,9 +109,9 @@ void tmem_flush_queue(u32 pool, const struct tmem_key *key, u64 index, u32 nr);
 void tmem_flush_drain(void);
 extern atomic_long_t tmem_flush_queued, tmem_flush_done, tmem_flush_dropped;
 
-/* hcache.c */
+/* hcache.c, the traffic, and pools.c, where it goes */
 
-/**
+/*
  * enum tmem_hcache_count - what happened to pages, counted per filesystem
  *
  * Pages offered = stored + all the rejections; pages asked for = hits + lost.
@@ -175,7 +175,25 @@ extern bool tmem_hcache_enabled, tmem_hcache_encrypted;
 extern enum tmem_admission tmem_hcache_admission;
 extern unsigned long tmem_index_limit;
 
+static inline void tmem_count(struct tmem_hcache *hc,
+			      enum tmem_hcache_count what, unsigned long nr)
+{
+	this_cpu_add(hc->counts->nr[what], nr);
+}
+
+/* The copies of pages @first .. @last have become garbage */
+static inline void tmem_flush_range(struct tmem_hcache *hc,
+				    const struct tmem_key *key, pgoff_t first,
+				    pgoff_t last)
+{
+	unsigned long nr = last - first + 1;
+
+	if (READ_ONCE(hc->active))
+		tmem_flush_queue(hc->id, key, first, nr > U32_MAX ? 0 : nr);
+}
+
 int __init tmem_hcache_init(void);
+bool tmem_index_full(struct tmem_hcache *hc);
 void tmem_hcache_attach(void);
 void tmem_hcache_detach(void);
 u64 tmem_hcache_count(struct tmem_hcache *hc, enum tmem_hcache_count what);

@@ -277,6 +277,7 @@ static struct kunit_suite index_suite = {
 	.exit = index_test_exit,
 	.test_cases = index_cases,
 };
+
 kunit_test_suite(index_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the index of hcache");
