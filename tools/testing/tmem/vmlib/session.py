@@ -19,6 +19,7 @@ from guest import GUESTS, KVM_FAILS, find_kernel
 from house import Failure, REPO, cache, deps, say
 
 HARNESS, TIMEOUT, REPORT = 97, 98, 99
+UNREAD_LIMIT = 64 << 20
 TRANSPORTS = ('none', 'loop')
 
 
@@ -66,6 +67,7 @@ class Session:
     def __init__(self, guest, options, log):
         self.guest, self.options, self.log = guest, options, log
         self.words = b''        # of the control line
+        self.unread = bytearray()   # output for a reader that is slower than the guest
         self.status = None      # COMMAND's
         self.trouble = None     # init's
         self.ready = self.timed_out = False
@@ -73,9 +75,11 @@ class Session:
         self.sinks = {guest.output: self.on_output, guest.control: self.on_control, guest.console: self.on_console}
 
     def on_output(self, data):
-        view = memoryview(data)
-        while view:
-            view = view[os.write(1, view):]
+        # Kept here while our reader is slow: the guest shall not wait, which UML's serial lines do badly.
+        self.unread += data
+
+    def write_output(self):
+        del self.unread[:os.write(1, self.unread[:select.PIPE_BUF])]
 
     def on_console(self, data):
         self.log.write(data)
@@ -111,15 +115,19 @@ class Session:
         if self.options.interactive:
             waiting.add(0)
         ended = None
-        while waiting - {0}:
+        while waiting - {0} or self.unread:
             now = time.monotonic()
             if now > deadline and not self.timed_out and not ended:
                 self.timed_out = True
                 self.ask_why()
                 deadline = now + 3
-            elif now > (ended or deadline):
+            elif now > (ended or deadline) and not (ended and self.unread):
                 break
-            for fd in select.select(waiting, [], [], 0.1)[0]:
+            full = {self.guest.output} if len(self.unread) > UNREAD_LIMIT else set()
+            readable, writable, _ = select.select(waiting - full, [1] if self.unread else [], [], 0.1)
+            if writable:
+                self.write_output()
+            for fd in readable:
                 if fd == 0:
                     data = self.on_stdin()
                 else:
