@@ -24,6 +24,9 @@ kernel-x86: ## build the kernel for x86-64 guests
 kernel-debug: ## build the x86-64 kernel with lockdep, KASAN and fault injection
 	@scripts/build --config x86 --debug
 
+demo: ## a small guest reads a source tree again and again, without and with a store: build/demo/
+	@scripts/demo
+
 shell: ## a guest with a shell, on this terminal
 	@$(vm) shell
 
@@ -42,4 +45,4 @@ check-series: ## build and boot the kernel after every mail of the series (slow)
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug shell kunit check series check-series clean
+.PHONY: help deps apply kernel kernel-x86 kernel-debug demo shell kunit check series check-series clean

@@ -155,7 +155,7 @@ static void put_finish(struct tmem_io *io)
 		return;
 	}
 	tmem_count(hc, err == -EBUSY ? HCACHE_REJECT_RACE : HCACHE_REJECT_INDEX,
-	      done);
+		   done);
 	tmem_flush_range(hc, key, folio->index, folio->index + done - 1);
 }
 
@@ -286,7 +286,7 @@ static bool get_finish(struct tmem_io *io)
 		tmem_count(hc, HCACHE_LOST, nr);
 		if (nr > 1)
 			tmem_flush_range(hc, (struct tmem_key *)io->req.object,
-				    folio->index, folio->index + nr - 1);
+					 folio->index, folio->index + nr - 1);
 		return false;
 	}
 	flush_dcache_folio(folio);

@@ -50,8 +50,11 @@
 #define CHUNK_SHIFT	10
 #define CHUNK_PAGES	(1UL << CHUNK_SHIFT)
 
-/* Under memory pressure the index does without rather than eat reserves */
-#define INDEX_GFP	(GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC)
+/*
+ * Bits are set by reclaim, which may use the reserves: a batch of folios takes a
+ * page of objects at worst, and frees as many pages as it has folios.
+ */
+#define INDEX_GFP	(GFP_NOWAIT | __GFP_NOWARN)
 
 struct tmem_chunk {
 	DECLARE_BITMAP(bits, CHUNK_PAGES);
