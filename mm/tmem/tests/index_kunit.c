@@ -214,6 +214,31 @@ static void index_random(struct kunit *test)
 	}
 }
 
+/* The best of five: the machine may be shared */
+static void look_up(struct kunit *test, const char *what, struct tmem_index *ix,
+		    unsigned long files, unsigned long stride)
+{
+	struct tmem_key key = {};
+	u64 ns, best = U64_MAX;
+	unsigned long i, bits = 0;
+	ktime_t start;
+	int run;
+
+	for (run = 0; run < 5; run++) {
+		start = ktime_get();
+		for (i = 0; i < 100000; i++) {
+			key.object[0] = i * stride % files;
+			bits += tmem_index_take(ix, &key, NULL, 1, 1);
+		}
+		ns = ktime_to_ns(ktime_sub(ktime_get(), start));
+		best = min(best, ns);
+		cond_resched();
+	}
+	KUNIT_EXPECT_EQ(test, bits, 0);
+	kunit_info(test, "look-up at insertion, %s: %llu ns", what,
+		   best / 100000);
+}
+
 /* What Documentation/tmem/design.rst says about the size of the index */
 static void index_size(struct kunit *test)
 {
@@ -222,8 +247,6 @@ static void index_size(struct kunit *test)
 	struct tmem_key key = {};
 	unsigned long i;
 	size_t bytes;
-	ktime_t start;
-	u64 ns;
 
 	for (i = 0; i < files; i++) {
 		key.object[0] = i;
@@ -237,13 +260,9 @@ static void index_size(struct kunit *test)
 	kunit_info(test, "%lu files: %zu bytes a file", files, bytes / files);
 	KUNIT_EXPECT_LE(test, bytes, 80 * files);
 
-	start = ktime_get();
-	for (i = 0; i < files; i++) {
-		key.object[0] = (i * 7919) % files;
-		take(t, &key, 1, 1);
-	}
-	ns = ktime_to_ns(ktime_sub(ktime_get(), start));
-	kunit_info(test, "look-up at insertion: %llu ns", ns / files);
+	look_up(test, "of one file", &t->ix, files, 0);
+	look_up(test, "of files in turn", &t->ix, files, 1);
+	look_up(test, "of files at random", &t->ix, files, 7919);
 	tmem_index_clear(&t->ix);
 
 	/* One page in eight of a file of 100 GiB */
