@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherence of hcache: readers race with writers and evictions
+ *
+ * The writer makes rounds.  It announces a round, does something to the page,
+ * and says that it is complete.  A word that a reader gets must not be older
+ * than the last round that was complete when the read began, nor newer than
+ * the last that was announced when it ended.  This holds without hcache, too.
+ */
+#include <pthread.h>
+
+#include "coh.h"
+
+#define SLOTS	24
+
+static struct {
+	int fd, dfd;
+	double end;
+	enum { DIRECT, PUNCH, TRUNCATE } mode;
+	uint32_t announced[SLOTS], complete[SLOTS];
+	unsigned long reads;
+} race;
+
+static void punch_or_write(unsigned int slot, uint32_t round, void *buf)
+{
+	off_t pos = slot * PAGE;
+
+	/* Even rounds leave zeroes */
+	if (race.mode == PUNCH && round % 2 == 0) {
+		must(fallocate(race.fd, FALLOC_FL_PUNCH_HOLE |
+			       FALLOC_FL_KEEP_SIZE, pos, PAGE));
+		return;
+	}
+	pattern(buf, 1, round, pos, PAGE);
+	if (must(pwrite(race.dfd, buf, PAGE, pos)) != PAGE)
+		fail("short write");
+}
+
+static void *writer(void *arg)
+{
+	void *buf = aligned(SLOTS * PAGE);
+	uint32_t round = 0;
+	unsigned int slot, i;
+
+	while (now() < race.end) {
+		round++;
+		if (race.mode == TRUNCATE) {
+			/* All of the file: odd rounds write it, even ones empty it */
+			for (i = 0; i < SLOTS; i++)
+				__atomic_store_n(&race.announced[i], round,
+						 __ATOMIC_SEQ_CST);
+			if (round & 1) {
+				pattern(buf, 1, round, 0, SLOTS * PAGE);
+				must(pwrite(race.dfd, buf, SLOTS * PAGE, 0));
+			} else {
+				must(ftruncate(race.fd, 0));
+				must(ftruncate(race.fd, SLOTS * PAGE));
+			}
+			for (i = 0; i < SLOTS; i++)
+				__atomic_store_n(&race.complete[i], round,
+						 __ATOMIC_SEQ_CST);
+			continue;
+		}
+		slot = rnd(SLOTS);
+		i = race.announced[slot] + 1;
+		__atomic_store_n(&race.announced[slot], i, __ATOMIC_SEQ_CST);
+		punch_or_write(slot, i, buf);
+		__atomic_store_n(&race.complete[slot], i, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+static void judge(unsigned int slot, const uint64_t *words, uint32_t least)
+{
+	uint32_t most = __atomic_load_n(&race.announced[slot], __ATOMIC_SEQ_CST);
+	uint32_t round;
+	unsigned int i;
+
+	for (i = 0; i < PAGE / 8; i++) {
+		round = words[i] >> 32 & 0xfffff;
+		if (!words[i]) {
+			/* The zeroes of some even round */
+			if (race.mode != DIRECT && (least % 2 == 0 || most > least))
+				continue;
+			if (!least)
+				continue;
+			fail("page %u, word %u: zeroes, complete was round %u, announced %u",
+			     slot, i, least, most);
+		}
+		if (words[i] != word_of(1, round, slot * PAGE + i * 8))
+			fail("page %u, word %u: %#llx belongs elsewhere", slot,
+			     i, (unsigned long long)words[i]);
+		if (round < least || round > most)
+			fail("page %u, word %u: of round %u, complete was %u, announced %u",
+			     slot, i, round, least, most);
+	}
+}
+
+static void *reader(void *arg)
+{
+	uint32_t least[SLOTS];
+	uint64_t *buf = aligned(SLOTS * PAGE);
+	unsigned char *map = mmap(NULL, SLOTS * PAGE, PROT_READ, MAP_SHARED,
+				  race.fd, 0);
+	unsigned int slot, n, i;
+	long done;
+
+	rnd_seed((uintptr_t)arg + 77);
+	while (now() < race.end) {
+		slot = rnd(SLOTS);
+		n = 1 + rnd(SLOTS - slot);
+		for (i = 0; i < n; i++)
+			least[i] = __atomic_load_n(&race.complete[slot + i],
+						   __ATOMIC_SEQ_CST);
+		if (race.mode != TRUNCATE && rnd(4) == 0) {
+			memcpy(buf, map + slot * PAGE, n * PAGE);
+			done = n * PAGE;
+		} else {
+			done = must(pread(race.fd, buf, n * PAGE, slot * PAGE));
+		}
+		for (i = 0; i < done / PAGE; i++)
+			judge(slot + i, buf + i * PAGE / 8, least[i]);
+		__atomic_add_fetch(&race.reads, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void *evictor(void *arg)
+{
+	void *map = mmap(NULL, SLOTS * PAGE, PROT_READ, MAP_SHARED, race.fd, 0);
+	unsigned int slot, n;
+
+	rnd_seed(5);
+	while (now() < race.end) {
+		slot = rnd(SLOTS);
+		n = 1 + rnd(SLOTS - slot);
+		/* Fails beyond the end of the file */
+		madvise((char *)map + slot * PAGE, n * PAGE, MADV_POPULATE_READ);
+		madvise((char *)map + slot * PAGE, n * PAGE, MADV_PAGEOUT);
+		if (rnd(16) == 0)
+			reclaim(rnd(2) ? "64K" : "512K");
+	}
+	return NULL;
+}
+
+static void run(int mode)
+{
+	struct counts before = counts(), c;
+	/* One processor: let the writer have its share */
+	unsigned int threads = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 5 : 3, i;
+	pthread_t t[5];
+
+	unlink("race");
+	memset(&race, 0, sizeof(race));
+	race.mode = mode;
+	race.fd = must(open("race", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+	race.dfd = must(open("race", O_RDWR | O_DIRECT | O_CLOEXEC));
+	must(ftruncate(race.fd, SLOTS * PAGE));
+	race.end = now() + 3;
+	if (pthread_create(&t[0], NULL, writer, NULL) ||
+	    pthread_create(&t[1], NULL, reader, (void *)1) ||
+	    pthread_create(&t[2], NULL, evictor, NULL) ||
+	    (threads == 5 &&
+	     (pthread_create(&t[3], NULL, reader, (void *)2) ||
+	      pthread_create(&t[4], NULL, evictor, NULL))))
+		fail("no thread");
+	for (i = 0; i < threads; i++)
+		pthread_join(t[i], NULL);
+	c = counts();
+	say("%lu reads, %u rounds of page 0, %ld stored, %ld hits, %ld invalidated",
+	    race.reads, race.complete[0], c.stored - before.stored,
+	    c.hits - before.hits, c.invalidated - before.invalidated);
+	if (c.hits - before.hits < 20)
+		fail("only %ld hits", c.hits - before.hits);
+	unlink("race");
+}
+
+static void race_direct(void)
+{
+	run(DIRECT);
+}
+
+static void race_punch(void)
+{
+	run(PUNCH);
+}
+
+static void race_truncate(void)
+{
+	run(TRUNCATE);
+}
+
+const struct test race_tests[] = {
+	{ "race-direct", race_direct },
+	{ "race-punch", race_punch },
+	{ "race-truncate", race_truncate },
+	{ 0 }
+};

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# For the tests of coherence: builds the program, runs it in a guest
+# shellcheck disable=SC2154 # lib.sh is sourced first
+
+# Static, as the guest has no libraries but those that are asked for.
+build_guest()
+{
+	mkdir -p "$tmp/share"
+	make -s -C "$repo/tools/testing/tmem/guest" O="$tmp/share" || { fail "the program does not build"; finish; }
+}
+
+# coherence WHAT ARGS-OF-VM... -- ARGS-OF-PROGRAM...
+coherence()
+{
+	local what=$1 args=() status
+
+	shift
+	while [ "$1" != -- ]; do
+		args+=("$1")
+		shift
+	done
+	shift
+	about "$what"
+	vm run --disk-iops 0 --transport loop --pool 64M --mem 96M --share "$tmp/share" "${args[@]}" -- \
+		"cd / && /share/coherence $*"
+	status=$?
+	expect "$what" 0 $status
+}
