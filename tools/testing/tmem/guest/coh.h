@@ -40,12 +40,13 @@ struct file {
 
 /* What hcache has counted */
 struct counts {
-	long stored, hits, lost, invalidated, overwritten, offered;
+	long stored, hits, lost, invalidated, overwritten, offered, returned;
 };
 
 extern unsigned long fs_magic;
 extern const char *now_testing;
 extern bool verbose;
+extern bool large_folios;	/* a folio of which one page was written has no hit */
 
 /* util.c */
 void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -86,7 +87,7 @@ size_t file_resident(struct file *f);
 void file_evict(struct file *f);
 void file_pageout(struct file *f, uint64_t pos, size_t len);
 void file_store(struct file *f);
-void file_forget_inode(struct file *f);
+void file_forget_inode(struct file *f, bool shadows);
 void file_check_hits(struct file *f, long least);
 void reclaim(const char *how_much);
 void burst(size_t bytes);

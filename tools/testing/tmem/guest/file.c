@@ -331,18 +331,45 @@ void file_store(struct file *f)
 		     stored);
 }
 
-/* The inode leaves memory, and comes back; the page cache is then empty */
-void file_forget_inode(struct file *f)
+/*
+ * An inode stays in memory for the sake of its shadow entries.  Others that are
+ * younger, more than the kernel wants to keep, drive them out.
+ */
+static void forget_shadows(void)
 {
-	ino_t ino;
+	int fd = must(open("shadows", O_RDWR | O_CREAT | O_CLOEXEC, 0600)), i;
+	char byte;
+
+	must(ftruncate(fd, 1500 * 64 * PAGE));
+	must(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM));
+	for (i = 0; i < 1500; i++)
+		must(pread(fd, &byte, 1, i * 64 * PAGE));
+	for (i = 0; i < 3; i++)
+		reclaim("16M");
+	must(echo_to("/proc/sys/vm/drop_caches", "2") ? 0 : -1);
+	close(fd);
+	unlink("shadows");
+}
+
+/*
+ * The inode leaves memory, and comes back; its mapping is then empty.  Without
+ * the shadows it may stay.
+ */
+void file_forget_inode(struct file *f, bool shadows)
+{
 	struct stat st;
+	ino_t ino;
+	int i;
 
 	must(fstat(f->fd, &st));
 	ino = st.st_ino;
 	must(fsync(f->fd));
 	file_close(f);
-	must(echo_to("/proc/sys/vm/drop_caches", "2") ? 0 : -1);
-	must(echo_to("/proc/sys/vm/drop_caches", "2") ? 0 : -1);
+	if (shadows)
+		forget_shadows();
+	/* What was used lately is spared the first times */
+	for (i = 0; i < 4; i++)
+		must(echo_to("/proc/sys/vm/drop_caches", "2") ? 0 : -1);
 	file_open(f);
 	must(fstat(f->fd, &st));
 	if (st.st_ino != ino)

@@ -46,10 +46,10 @@ static void direct_empty(void)
 	struct file *f = file_new("direct", 256);
 
 	file_store(f);
-	file_forget_inode(f);
+	file_forget_inode(f, true);
 	direct_writes(f);
 	file_store(f);
-	file_forget_inode(f);
+	file_forget_inode(f, true);
 	/* All of it: a mistake of one page at the edges would show */
 	file_dwrite(f, PAGE, f->size - 2 * PAGE);
 	file_check(f);
@@ -66,7 +66,7 @@ static void direct_sector(void)
 	for (i = 0; i < 8; i++) {
 		file_store(f);
 		if (i & 1)
-			file_forget_inode(f);
+			file_forget_inode(f, true);
 		memset(buf, 0, PAGE);
 		pattern(buf, f->id, f->gen + 1, (5 * i + 1) * 512, 512);
 		if (pwrite(f->dfd, buf, 512, (5 * i + 1) * 512) != 512)
@@ -96,7 +96,7 @@ static void aio(void)
 	for (round = 0; round < 4; round++) {
 		file_store(f);
 		if (round & 1)
-			file_forget_inode(f);
+			file_forget_inode(f, true);
 		for (i = 0; i < 16; i++) {
 			memset(&cb[i], 0, sizeof(cb[i]));
 			cb[i].aio_lio_opcode = IOCB_CMD_PWRITE;
@@ -116,7 +116,7 @@ static void aio(void)
 		for (i = 0; i < 16; i++)
 			if (events[i].res != (long)(2 * PAGE))
 				fail("aio result %lld", (long long)events[i].res);
-		file_check_hits(f, 64);
+		file_check_hits(f, large_folios ? 0 : 64);
 	}
 	syscall(SYS_io_destroy, ctx);
 	file_gone(f);
@@ -189,7 +189,7 @@ static void uring(void)
 	for (round = 0; round < 4; round++) {
 		file_store(f);
 		if (round & 1)
-			file_forget_inode(f);
+			file_forget_inode(f, true);
 		for (i = 0; i < 8; i++) {
 			memcpy(buf, file_next(f, i * 9 * PAGE, 2 * PAGE),
 			       2 * PAGE);
@@ -203,7 +203,7 @@ static void uring(void)
 			    memcmp(buf, f->want + i * 9 * PAGE, 2 * PAGE))
 				fail("io_uring read of page %d: %d", i * 9, res);
 		}
-		file_check_hits(f, 64);
+		file_check_hits(f, large_folios ? 0 : 64);
 	}
 	file_gone(f);
 }
@@ -224,13 +224,17 @@ static void overwrite(void)
 	file_store(f);
 	before = counts();
 	for (i = 0; i < 128; i += 2)
-		file_write(f, i * PAGE + 100 + i, 1000);
-	if (counts().overwritten == before.overwritten)
-		fail("nothing was overwritten");
+		file_write(f, i * PAGE, PAGE);
 	/* Written back, then removed without a put */
 	must(fsync(f->fd));
 	must(posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED));
-	file_check_hits(f, 60);
+	file_check_hits(f, large_folios ? 0 : 60);
+	if (counts().overwritten == before.overwritten)
+		fail("nothing was overwritten");
+	file_store(f);
+	for (i = 0; i < 128; i += 2)
+		file_write(f, i * PAGE + 100 + i, 1000);
+	file_check_hits(f, large_folios ? 0 : 60);
 	file_store(f);
 	file_write(f, 0, f->size);
 	must(fsync(f->fd));
@@ -297,11 +301,16 @@ static void mapped(void)
 	file_gone(f);
 }
 
-/* A page that a pipe holds cannot be removed: protected by forget */
+/*
+ * A page that a pipe holds cannot be removed, so it stays after it was put.
+ * Protected by forget: changed then, and evicted without a put, it must not be
+ * found in the store.
+ */
 static void splice_hold(void)
 {
 	struct file *f = file_new("splice", 64);
-	unsigned char *buf = malloc(16 * PAGE);
+	unsigned char *buf = malloc(8 * PAGE);
+	struct counts before;
 	int pipes[2], i, round;
 	size_t done;
 	loff_t pos;
@@ -314,19 +323,20 @@ static void splice_hold(void)
 		for (done = 0; done < 8 * PAGE; done += n)
 			n = must(splice(f->fd, &pos, pipes[1], NULL,
 					8 * PAGE - done, 0));
+		before = counts();
 		for (i = 0; i < 4; i++)
 			reclaim("8M");
-		file_dwrite(f, round * 16 * PAGE + 2 * PAGE, PAGE);
-		file_check(f);
-		file_write(f, round * 16 * PAGE + 4 * PAGE, PAGE);
-		must(fsync(f->fd));
-		reclaim("8M");
 		must(echo_to("/sys/kernel/mm/tmem/hcache/enabled", "0") ? 0 : -1);
+		file_dwrite(f, round * 16 * PAGE + 2 * PAGE, PAGE);
+		file_write(f, round * 16 * PAGE + 4 * PAGE, PAGE);
+		file_mwrite(f, round * 16 * PAGE + 5 * PAGE + 7, PAGE);
 		for (done = 0; done < 8 * PAGE; done += n)
 			n = must(read(pipes[0], buf + done, 8 * PAGE - done));
 		file_evict(f);
 		must(echo_to("/sys/kernel/mm/tmem/hcache/enabled", "1") ? 0 : -1);
 		file_check(f);
+		if (counts().returned == before.returned)
+			fail("nothing was returned");
 	}
 	free(buf);
 	file_gone(f);
@@ -366,7 +376,7 @@ static void copies(void)
 	file_check(b);
 	file_check(a);
 	file_store(b);
-	file_forget_inode(b);
+	file_forget_inode(b, true);
 	file_check_hits(b, 100);
 	file_gone(a);
 	file_gone(b);

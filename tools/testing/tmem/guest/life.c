@@ -21,10 +21,10 @@ static void inode(void)
 	for (i = 0; i < 5; i++) {
 		file_store(f);
 		file_store(g);
-		file_forget_inode(f);
+		file_forget_inode(f, true);
 		if (i & 1)
 			file_dwrite(f, i * 13 * PAGE, 5 * PAGE);
-		file_forget_inode(g);
+		file_forget_inode(g, true);
 		file_check_hits(f, 150);
 		file_check_hits(g, 60);
 		file_write(f, i * 20 * PAGE + 10, 30 * PAGE);
@@ -64,7 +64,7 @@ static void tmpfile_link(void)
 	close(f->dfd);
 	f->dfd = must(open(f->path, O_RDWR | O_DIRECT | O_CLOEXEC));
 	file_store(f);
-	file_forget_inode(f);
+	file_forget_inode(f, true);
 	file_check_hits(f, 90);
 	file_gone(f);
 }
@@ -91,7 +91,7 @@ static void reuse(void)
 		can = set_generation(f, gen);
 		file_store(f);
 		if (tries & 1)
-			file_forget_inode(f);
+			file_forget_inode(f, true);
 		file_gone(f);
 		for (i = 0; i < 32; i++) {
 			spare[i] = file_new("reuse-new", 0);
@@ -110,6 +110,8 @@ static void reuse(void)
 		if (g) {
 			if (can)
 				set_generation(g, gen);
+			/* Nobody remembers that nothing was stored */
+			file_forget_inode(g, true);
 			/* Nothing but direct writes: nothing takes the bits */
 			file_truncate(g, 10 * PAGE);
 			file_check(g);
@@ -141,7 +143,7 @@ static void generation(void)
 	for (i = 0; i < 6; i++) {
 		file_store(f);
 		if (i & 1)
-			file_forget_inode(f);
+			file_forget_inode(f, true);
 		set_generation(f, 2000 + i);
 		file_dwrite(f, i * PAGE, 60 * PAGE);
 		file_check(f);

@@ -108,6 +108,8 @@ int main(int argc, char **argv)
 	must(chdir("/"));
 	must(statfs(dir, &sfs));
 	fs_magic = (uint32_t)sfs.f_type;
+	large_folios = fs_magic == XFS_MAGIC &&
+		!access("/sys/kernel/mm/transparent_hugepage", F_OK);
 	for (i = 0; i < sizeof(suites) / sizeof(*suites); i++) {
 		for (t = suites[i]; t->name; t++) {
 			if (!chosen(t->name, argv + optind, argc - optind) ||

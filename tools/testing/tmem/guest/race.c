@@ -170,7 +170,11 @@ static void run(int mode)
 	say("%lu reads, %u rounds of page 0, %ld stored, %ld hits, %ld invalidated",
 	    race.reads, race.complete[0], c.stored - before.stored,
 	    c.hits - before.hits, c.invalidated - before.invalidated);
-	if (c.hits - before.hits < 20)
+	/* btrfs holds on to the pages of such a file: most are put in vain */
+	if (fs_magic == BTRFS_MAGIC && mode == TRUNCATE) {
+		if (c.stored - before.stored < 20)
+			fail("only %ld stored", c.stored - before.stored);
+	} else if (c.hits - before.hits < 20)
 		fail("only %ld hits", c.hits - before.hits);
 	unlink("race");
 }
@@ -190,9 +194,72 @@ static void race_truncate(void)
 	run(TRUNCATE);
 }
 
+/*
+ * The page is read, put and evicted while it is being written: the write has
+ * invalidated it before, and must do so again, although nothing is resident at
+ * its end.  The buffer of the write is a page that has to be read from the disk
+ * first, which leaves time.  Shows something only if the disk is slow.
+ */
+static int post_fd;
+static bool post_writing, post_over;
+
+static void *post_reader(void *arg)
+{
+	void *map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, post_fd, 0);
+
+	while (!__atomic_load_n(&post_over, __ATOMIC_SEQ_CST)) {
+		if (!__atomic_load_n(&post_writing, __ATOMIC_SEQ_CST)) {
+			usleep(100);
+			continue;
+		}
+		madvise(map, PAGE, MADV_POPULATE_READ);
+		madvise(map, PAGE, MADV_PAGEOUT);
+	}
+	return NULL;
+}
+
+static void race_post(void)
+{
+	struct file *from = file_new("post-from", 150), *to;
+	struct counts before = counts();
+	unsigned char *map, *buf = aligned(PAGE);
+	pthread_t tid;
+	int i;
+
+	to = file_new("post-to", 1);
+	post_fd = to->fd;
+	map = mmap(NULL, from->size, PROT_READ, MAP_SHARED, from->fd, 0);
+	if (map == MAP_FAILED || pthread_create(&tid, NULL, post_reader, NULL))
+		fail("no memory");
+	must(madvise(map, from->size, MADV_RANDOM));
+	for (i = 0; i < 150; i++) {
+		must(posix_fadvise(from->fd, 0, 0, POSIX_FADV_DONTNEED));
+		__atomic_store_n(&post_writing, true, __ATOMIC_SEQ_CST);
+		if (must(pwrite(to->dfd, map + i * PAGE, PAGE, 0)) != PAGE)
+			fail("short write");
+		__atomic_store_n(&post_writing, false, __ATOMIC_SEQ_CST);
+		must(pread(to->fd, buf, PAGE, 0));
+		if (memcmp(buf, from->want + i * PAGE, PAGE))
+			fail("write %d is not what is read", i);
+		usleep(300);
+		must(pread(to->fd, buf, PAGE, 0));
+		if (memcmp(buf, from->want + i * PAGE, PAGE))
+			fail("write %d is not what is read later", i);
+	}
+	__atomic_store_n(&post_over, true, __ATOMIC_SEQ_CST);
+	pthread_join(tid, NULL);
+	say("%ld stored, %ld invalidated", counts().stored - before.stored,
+	    counts().invalidated - before.invalidated);
+	if (counts().stored - before.stored < 100)
+		fail("too little was stored");
+	file_gone(from);
+	file_gone(to);
+}
+
 const struct test race_tests[] = {
 	{ "race-direct", race_direct },
 	{ "race-punch", race_punch },
 	{ "race-truncate", race_truncate },
+	{ "race-post", race_post },
 	{ 0 }
 };

@@ -178,7 +178,7 @@ static void evict(struct file *f)
 		break;
 	case 3:
 		if (rnd(3) == 0)
-			file_forget_inode(f);
+			file_forget_inode(f, false);
 		break;
 	case 4:
 		must(posix_fadvise(f->fd, rnd(PAGES) * PAGE, rnd(90) * PAGE,

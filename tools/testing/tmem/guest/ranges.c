@@ -11,7 +11,7 @@ static void away(struct file *f, bool inode)
 {
 	file_store(f);
 	if (inode)
-		file_forget_inode(f);
+		file_forget_inode(f, true);
 }
 
 static void truncate_size(bool inode)
@@ -103,7 +103,7 @@ static void hole(void)
 	file_dwrite(f, 10 * PAGE, 20 * PAGE);
 	file_check(f);
 	file_store(f);
-	file_forget_inode(f);
+	file_forget_inode(f, true);
 	file_dwrite(f, 64 * PAGE, 20 * PAGE);
 	file_check_hits(f, 64);
 	if (!file_fallocate(f, 0, 90 * PAGE, 30 * PAGE)) {
@@ -161,7 +161,7 @@ static void sizes(void)
 		for (i = 0; i < 1024; i += 37 + round)
 			file_dwrite(f, i * PAGE, PAGE);
 		if (round == 3)
-			file_forget_inode(f);
+			file_forget_inode(f, true);
 	}
 	if (counts().hits - before.hits < 1024)
 		fail("%ld hits", counts().hits - before.hits);

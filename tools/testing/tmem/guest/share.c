@@ -21,7 +21,7 @@ static void clone_file(void)
 		file_store(a);
 		file_store(b);
 		if (i & 1)
-			file_forget_inode(b);
+			file_forget_inode(b, true);
 		if (ioctl(b->fd, FICLONE, a->fd))
 			skip("no FICLONE: %s", strerror(errno));
 		memcpy(b->want, a->want, a->size);
@@ -36,7 +36,7 @@ static void clone_file(void)
 		file_store(a);
 		file_store(b);
 		if (i & 2)
-			file_forget_inode(b);
+			file_forget_inode(b, true);
 		r = (struct file_clone_range) {
 			.src_fd = a->fd,
 			.src_offset = 8 * PAGE,
@@ -70,7 +70,7 @@ static void dedupe(void)
 		file_store(a);
 		file_store(b);
 		if (i & 1)
-			file_forget_inode(b);
+			file_forget_inode(b, true);
 		memset(&r, 0, sizeof(r));
 		r.head.src_length = 64 * PAGE;
 		r.head.dest_count = 1;
@@ -191,9 +191,9 @@ static void xfs_exchange(void)
 		file_store(a);
 		file_store(b);
 		if (i & 1)
-			file_forget_inode(a);
+			file_forget_inode(a, true);
 		if (i & 2)
-			file_forget_inode(b);
+			file_forget_inode(b, true);
 		if (!exchange_two(a, b))
 			skip("cannot exchange: %s", strerror(errno));
 		swap_wants(a, b);
@@ -229,7 +229,7 @@ static void ext4_move(void)
 		file_store(a);
 		file_store(b);
 		if (i & 1)
-			file_forget_inode(a);
+			file_forget_inode(a, true);
 		m = (struct move_extent) {
 			.donor_fd = b->fd, .orig_start = 10 * i,
 			.donor_start = 10 * i, .len = 40,
@@ -263,7 +263,7 @@ static void ext4_boot(void)
 		if (f->size)
 			file_store(f);
 		if (i & 2)
-			file_forget_inode(f);
+			file_forget_inode(f, true);
 		if (ioctl(f->fd, EXT4_IOC_SWAP_BOOT))
 			skip("cannot swap: %s", strerror(errno));
 		want = f->want;
@@ -335,7 +335,7 @@ static void btrfs_snapshot(void)
 	file_check(f);
 	file_check(snap);
 	file_store(snap);
-	file_forget_inode(snap);
+	file_forget_inode(snap, true);
 	file_check_hits(snap, 100);
 	file_gone(snap);
 	file_gone(f);
@@ -371,7 +371,7 @@ static void btrfs_balance(void)
 		file_check(f);
 		file_evict(f);
 		if (i % 3 == 2)
-			file_forget_inode(f);
+			file_forget_inode(f, true);
 	}
 	if (status)
 		fail("balance: %s", strerror(WEXITSTATUS(status)));

@@ -12,6 +12,7 @@
 unsigned long fs_magic;
 const char *now_testing = "?";
 bool verbose;
+bool large_folios;
 
 static __thread uint64_t rnd_state = 1;
 
@@ -146,6 +147,7 @@ struct counts counts(void)
 		.invalidated = read_long(HCACHE "invalidated"),
 		.overwritten = read_long(HCACHE "overwritten"),
 		.offered = read_long(HCACHE "offered"),
+		.returned = read_long(HCACHE "returned"),
 	};
 
 	if (c.stored < 0 || c.hits < 0)

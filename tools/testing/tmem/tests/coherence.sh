@@ -22,6 +22,7 @@ coherence()
 	done
 	shift
 	about "$what"
+	# Later arguments win
 	vm run --disk-iops 0 --transport loop --pool 64M --mem 96M --share "$tmp/share" "${args[@]}" -- \
 		"cd / && /share/coherence $*"
 	status=$?
