@@ -15,7 +15,9 @@
 
 #include "internal.h"
 
+/* Filesystems may be modules */
 DEFINE_STATIC_KEY_FALSE(tmem_hcache_key);
+EXPORT_SYMBOL_GPL(tmem_hcache_key);
 
 /* Most bytes of one filesystem's index */
 unsigned long tmem_index_limit;
