@@ -53,7 +53,7 @@ check()
 	dir=$(mktemp -d "$work/XXXXXX")
 	cd "$dir" || return
 	spin -a "${defs[@]}" "$here/hcache.pml" >spin.out 2>&1 &&
-		gcc -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=3500 -DVECTORSZ=512 -o pan pan.c >gcc.out 2>&1 &&
+		gcc -O1 -w -DSAFETY -DCOLLAPSE -DMEMLIM=3500 -DVECTORSZ=512 -o pan pan.c >gcc.out 2>&1 &&
 		./pan -m400000 >pan.out 2>&1
 	if [ ! -s pan.out ] || grep -q "search depth too small\|out of memory\|reached -DMEMLIM" pan.out; then
 		cat ./*.out >&2
