@@ -452,12 +452,14 @@ void __tmem_hcache_invalidate_end(struct tmem_inval *inval)
  * @inode: the file
  * @inval: for tmem_hcache_rekey_end()
  *
- * Nothing may be found under the old key when it is given back to the file.
+ * Nothing may be found under the old key when it is given back to the file, and
+ * no reader may be between the taking of a bit and the getting of the page.
  *
- * Context: Process context.
+ * Context: Process context, the invalidate_lock of the mapping held.
  */
 void __tmem_hcache_rekey_begin(struct inode *inode, struct tmem_inval *inval)
 {
+	lockdep_assert_held_write(&inode->i_mapping->invalidate_lock);
 	__tmem_hcache_invalidate_begin(inode->i_mapping, 0, ULONG_MAX, inval);
 }
 EXPORT_SYMBOL_GPL(__tmem_hcache_rekey_begin);

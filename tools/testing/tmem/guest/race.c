@@ -174,8 +174,9 @@ static void run(int mode)
 	if (fs_magic == BTRFS_MAGIC && mode == TRUNCATE) {
 		if (c.stored - before.stored < 20)
 			fail("only %ld stored", c.stored - before.stored);
-	} else if (c.hits - before.hits < 20)
+	} else if (c.hits - before.hits < 20) {
 		fail("only %ld hits", c.hits - before.hits);
+	}
 	unlink("race");
 }
 
