@@ -107,7 +107,7 @@ void __tmem_hcache_invalidate_begin(struct address_space *mapping,
 				    struct tmem_inval *inval);
 void __tmem_hcache_invalidate_end(struct tmem_inval *inval);
 void __tmem_hcache_rekey_begin(struct inode *inode, struct tmem_inval *inval);
-void __tmem_hcache_rekey_end(struct tmem_inval *inval);
+void __tmem_hcache_rekey_end(struct inode *inode, struct tmem_inval *inval);
 
 static __always_inline bool tmem_hcache_on(void)
 {
@@ -166,7 +166,8 @@ __tmem_hcache_invalidate_begin(struct address_space *mapping, pgoff_t first,
 static inline void __tmem_hcache_invalidate_end(struct tmem_inval *inval) {}
 static inline void __tmem_hcache_rekey_begin(struct inode *inode,
 					     struct tmem_inval *inval) {}
-static inline void __tmem_hcache_rekey_end(struct tmem_inval *inval) {}
+static inline void __tmem_hcache_rekey_end(struct inode *inode,
+					   struct tmem_inval *inval) {}
 static __always_inline bool tmem_hcache_on(void) { return false; }
 static __always_inline bool tmem_hcache_may_hold(struct address_space *mapping)
 {
@@ -289,10 +290,11 @@ static __always_inline void tmem_hcache_rekey_begin(struct inode *inode,
 #endif
 }
 
-static __always_inline void tmem_hcache_rekey_end(struct tmem_inval *inval)
+static __always_inline void tmem_hcache_rekey_end(struct inode *inode,
+						  struct tmem_inval *inval)
 {
 	if (tmem_hcache_on())
-		__tmem_hcache_rekey_end(inval);
+		__tmem_hcache_rekey_end(inode, inval);
 }
 
 #endif /* _LINUX_TMEM_H */

@@ -453,30 +453,35 @@ void __tmem_hcache_invalidate_end(struct tmem_inval *inval)
  * @inval: for tmem_hcache_rekey_end()
  *
  * Nothing may be found under the old key when it is given back to the file, and
- * no reader may be between the taking of a bit and the getting of the page.
+ * no reader may be between the taking of a bit and the getting of the page: the
+ * invalidate_lock of the mapping is held until the end.
  *
- * Context: Process context, the invalidate_lock of the mapping held.
+ * Context: Process context, may sleep; outside of a transaction.
  */
 void __tmem_hcache_rekey_begin(struct inode *inode, struct tmem_inval *inval)
 {
-	lockdep_assert_held_write(&inode->i_mapping->invalidate_lock);
+	filemap_invalidate_lock(inode->i_mapping);
 	__tmem_hcache_invalidate_begin(inode->i_mapping, 0, ULONG_MAX, inval);
+	if (!inval->hcache)
+		filemap_invalidate_unlock(inode->i_mapping);
 }
 EXPORT_SYMBOL_GPL(__tmem_hcache_rekey_begin);
 
 /**
  * __tmem_hcache_rekey_end - what identifies a file has changed
+ * @inode: the file
  * @inval: what tmem_hcache_rekey_begin() filled in
  *
  * Waits for puts that were prepared with the old key.
  *
  * Context: Process context, may sleep.
  */
-void __tmem_hcache_rekey_end(struct tmem_inval *inval)
+void __tmem_hcache_rekey_end(struct inode *inode, struct tmem_inval *inval)
 {
 	if (!inval->hcache)
 		return;
 	synchronize_srcu(&tmem_srcu);
 	__tmem_hcache_invalidate_end(inval);
+	filemap_invalidate_unlock(inode->i_mapping);
 }
 EXPORT_SYMBOL_GPL(__tmem_hcache_rekey_end);
