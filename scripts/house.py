@@ -52,9 +52,9 @@ def run_main(main):
         sys.exit(130)
 
 
-def fetch():
-    """The directory of the pristine kernel."""
-    got = subprocess.run([REPO / 'scripts/fetch'], stdout=subprocess.PIPE, text=True)
+def fetch(*options):
+    """The directory of the pristine kernel; with '--guest', of one that guests can be made of."""
+    got = subprocess.run([REPO / 'scripts/fetch', *options], stdout=subprocess.PIPE, text=True)
     if got.returncode:
         raise Failure('cannot get the kernel sources, see above')
     return Path(got.stdout.strip())
