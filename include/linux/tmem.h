@@ -15,8 +15,10 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/swap.h>
 #include <uapi/linux/tmem.h>
 
+struct bio_vec;
 struct folio_batch;
 struct readahead_control;
 struct tmem_transport;
@@ -71,7 +73,7 @@ static inline void tmem_loop_reserve(void) {}
 int tmem_transport_register(struct tmem_transport *t);
 void tmem_transport_unregister(struct tmem_transport *t);
 
-DECLARE_STATIC_KEY_FALSE(tmem_hcache_key);
+DECLARE_STATIC_KEY_FALSE(tmem_enabled_key);
 
 /**
  * struct tmem_inval - a range of a file that is being invalidated
@@ -109,15 +111,15 @@ void __tmem_hcache_invalidate_end(struct tmem_inval *inval);
 void __tmem_hcache_rekey_begin(struct inode *inode, struct tmem_inval *inval);
 void __tmem_hcache_rekey_end(struct inode *inode, struct tmem_inval *inval);
 
-static __always_inline bool tmem_hcache_on(void)
+static __always_inline bool tmem_on(void)
 {
-	return static_branch_unlikely(&tmem_hcache_key);
+	return static_branch_unlikely(&tmem_enabled_key);
 }
 
 /* May the store hold pages of this file that are valid? */
 static __always_inline bool tmem_hcache_may_hold(struct address_space *mapping)
 {
-	if (!tmem_hcache_on())
+	if (!tmem_on())
 		return false;
 	/*
 	 * Callers test nrpages first.  Pairs with the barrier of the eviction,
@@ -168,7 +170,7 @@ static inline void __tmem_hcache_rekey_begin(struct inode *inode,
 					     struct tmem_inval *inval) {}
 static inline void __tmem_hcache_rekey_end(struct inode *inode,
 					   struct tmem_inval *inval) {}
-static __always_inline bool tmem_hcache_on(void) { return false; }
+static __always_inline bool tmem_on(void) { return false; }
 static __always_inline bool tmem_hcache_may_hold(struct address_space *mapping)
 {
 	return false;
@@ -185,7 +187,7 @@ static __always_inline void tmem_hcache_umount(struct super_block *sb)
 /* The device is gone or changed: nothing that the store keeps is valid */
 static __always_inline void tmem_hcache_drop(struct super_block *sb)
 {
-	if (tmem_hcache_on())
+	if (tmem_on())
 		__tmem_hcache_drop(sb);
 }
 
@@ -195,7 +197,7 @@ static __always_inline void tmem_hcache_drop(struct super_block *sb)
  */
 static __always_inline void tmem_hcache_want(struct folio *folio)
 {
-	if (tmem_hcache_on())
+	if (tmem_on())
 		__tmem_hcache_want(folio);
 }
 
@@ -207,20 +209,20 @@ static __always_inline void tmem_hcache_want(struct folio *folio)
 static __always_inline void tmem_hcache_take(struct address_space *mapping,
 					     struct folio *folio)
 {
-	if (tmem_hcache_on())
+	if (tmem_on())
 		__tmem_hcache_take(mapping, folio);
 }
 
 /* Can this folio, marked and inserted, be filled from the store? */
 static __always_inline bool tmem_hcache_stored(struct folio *folio)
 {
-	return tmem_hcache_on() && folio_test_checked(folio);
+	return tmem_on() && folio_test_checked(folio);
 }
 
 /* Fill a locked folio from the store.  True if it is uptodate now. */
 static __always_inline bool tmem_hcache_fill(struct folio *folio)
 {
-	return tmem_hcache_on() && __tmem_hcache_fill(folio);
+	return tmem_on() && __tmem_hcache_fill(folio);
 }
 
 /*
@@ -230,7 +232,7 @@ static __always_inline bool tmem_hcache_fill(struct folio *folio)
 static __always_inline bool
 tmem_hcache_readahead(struct readahead_control *rac)
 {
-	return tmem_hcache_on() && rac->_stored &&
+	return tmem_on() && rac->_stored &&
 	       __tmem_hcache_readahead(rac);
 }
 
@@ -238,7 +240,7 @@ tmem_hcache_readahead(struct readahead_control *rac)
 static __always_inline bool tmem_hcache_wanted(struct address_space *mapping,
 					       struct folio *folio)
 {
-	return tmem_hcache_on() && __tmem_hcache_wanted(mapping, folio);
+	return tmem_on() && __tmem_hcache_wanted(mapping, folio);
 }
 
 /* Put a batch of locked folios for which tmem_hcache_wanted() was true */
@@ -263,7 +265,7 @@ static __always_inline void
 tmem_hcache_invalidate_begin(struct address_space *mapping, pgoff_t first,
 			     pgoff_t last, struct tmem_inval *inval)
 {
-	if (tmem_hcache_on())
+	if (tmem_on())
 		__tmem_hcache_invalidate_begin(mapping, first, last, inval);
 #ifdef CONFIG_TMEM
 	else
@@ -274,7 +276,7 @@ tmem_hcache_invalidate_begin(struct address_space *mapping, pgoff_t first,
 static __always_inline void
 tmem_hcache_invalidate_end(struct tmem_inval *inval)
 {
-	if (tmem_hcache_on())
+	if (tmem_on())
 		__tmem_hcache_invalidate_end(inval);
 }
 
@@ -282,7 +284,7 @@ tmem_hcache_invalidate_end(struct tmem_inval *inval)
 static __always_inline void tmem_hcache_rekey_begin(struct inode *inode,
 						    struct tmem_inval *inval)
 {
-	if (tmem_hcache_on())
+	if (tmem_on())
 		__tmem_hcache_rekey_begin(inode, inval);
 #ifdef CONFIG_TMEM
 	else
@@ -293,8 +295,111 @@ static __always_inline void tmem_hcache_rekey_begin(struct inode *inode,
 static __always_inline void tmem_hcache_rekey_end(struct inode *inode,
 						  struct tmem_inval *inval)
 {
-	if (tmem_hcache_on())
+	if (tmem_on())
 		__tmem_hcache_rekey_end(inode, inval);
+}
+
+/* ---- hswap ---- */
+
+#ifdef CONFIG_TMEM_HSWAP
+void __tmem_hswap_swapon(struct swap_info_struct *si, unsigned long slots);
+void __tmem_hswap_swapoff(struct swap_info_struct *si);
+void __tmem_hswap_free(struct swap_info_struct *si, unsigned long slot,
+		       unsigned int nr);
+void __tmem_hswap_forget(struct folio *folio);
+bool __tmem_hswap_wanted(struct folio *folio, bool after_zswap);
+unsigned int __tmem_hswap_stored(swp_entry_t entry, unsigned int nr);
+unsigned long tmem_hswap_put(const struct bio_vec *bvec, unsigned int nr);
+unsigned long tmem_hswap_get(const struct bio_vec *bvec, unsigned int nr);
+
+static __always_inline bool tmem_hswap_on(void)
+{
+	return tmem_on();
+}
+#else /* !CONFIG_TMEM_HSWAP */
+static inline void __tmem_hswap_swapon(struct swap_info_struct *si,
+				       unsigned long slots) {}
+static inline void __tmem_hswap_swapoff(struct swap_info_struct *si) {}
+static inline void __tmem_hswap_free(struct swap_info_struct *si,
+				     unsigned long slot, unsigned int nr) {}
+static inline void __tmem_hswap_forget(struct folio *folio) {}
+static inline bool __tmem_hswap_wanted(struct folio *folio, bool after_zswap)
+{
+	return false;
+}
+
+static inline unsigned int __tmem_hswap_stored(swp_entry_t entry,
+					       unsigned int nr)
+{
+	return 0;
+}
+
+static inline unsigned long tmem_hswap_put(const struct bio_vec *bvec,
+					   unsigned int nr)
+{
+	return 0;
+}
+
+static inline unsigned long tmem_hswap_get(const struct bio_vec *bvec,
+					   unsigned int nr)
+{
+	return 0;
+}
+
+static __always_inline bool tmem_hswap_on(void) { return false; }
+#endif /* CONFIG_TMEM_HSWAP */
+
+/* A device of so many slots is about to be used */
+static __always_inline void tmem_hswap_swapon(struct swap_info_struct *si,
+					      unsigned long slots)
+{
+	if (tmem_hswap_on())
+		__tmem_hswap_swapon(si, slots);
+}
+
+/* A device is not used any more, all its slots are free */
+static __always_inline void tmem_hswap_swapoff(struct swap_info_struct *si)
+{
+	if (tmem_hswap_on())
+		__tmem_hswap_swapoff(si);
+}
+
+/* Slots have been freed; si->lock is held */
+static __always_inline void tmem_hswap_free(struct swap_info_struct *si,
+					    unsigned long slot, unsigned int nr)
+{
+	if (tmem_hswap_on())
+		__tmem_hswap_free(si, slot, nr);
+}
+
+/*
+ * A folio of the swap cache, locked, is about to be stored somewhere: what the
+ * store has for its slots is not valid any more.
+ */
+static __always_inline void tmem_hswap_forget(struct folio *folio)
+{
+	if (tmem_hswap_on())
+		__tmem_hswap_forget(folio);
+}
+
+/* Is it to be offered to the store, before zswap or after zswap refused it? */
+static __always_inline bool tmem_hswap_wanted(struct folio *folio,
+					      bool after_zswap)
+{
+	return tmem_hswap_on() && __tmem_hswap_wanted(folio, after_zswap);
+}
+
+/* How many of these slots does the store have, instead of the device? */
+static __always_inline unsigned int tmem_hswap_stored(swp_entry_t entry,
+						      unsigned int nr)
+{
+	return tmem_hswap_on() ? __tmem_hswap_stored(entry, nr) : 0;
+}
+
+/* Does the store have some of these slots, but not all? */
+static __always_inline bool tmem_hswap_mixed(swp_entry_t entry, unsigned int nr)
+{
+	return tmem_hswap_on() && __tmem_hswap_stored(entry, nr) % nr;
 }
 
 #endif /* _LINUX_TMEM_H */

@@ -203,6 +203,18 @@ unsigned int tmem_max_pools(void)
 	return attached.max_pools;
 }
 
+/**
+ * tmem_persistent - does the store keep what it accepts, if asked to?
+ *
+ * Context: tmem_lock held, a carrier is attached.
+ * Return: true if persistent pools can be created.
+ */
+bool tmem_persistent(void)
+{
+	lockdep_assert_held(&tmem_lock);
+	return attached.features & TMEM_FEATURE_PERSISTENT;
+}
+
 /* Agree with the store about what will be said; its answer is in "attached" */
 static int negotiate(void)
 {
@@ -215,6 +227,7 @@ static int negotiate(void)
 	a = page_address(page);
 	a->version = TMEM_ABI_VERSION;
 	a->page_shift = PAGE_SHIFT;
+	a->features = TMEM_FEATURE_PERSISTENT;
 	err = submit_one(TMEM_OP_ATTACH, 0, 0, page);
 	attached = *a;
 	__free_page(page);
@@ -227,18 +240,24 @@ static int negotiate(void)
 	return 0;
 }
 
-static void detach(void)
+/* Fails if the store has swapped pages that cannot be had back, unless forced */
+static int detach(bool force)
 {
 	struct tmem_transport *t;
+	int err;
 
 	lockdep_assert_held(&tmem_lock);
 	t = rcu_dereference_protected(active, lockdep_is_held(&tmem_lock));
 	if (!t)
-		return;
+		return 0;
+	err = tmem_hswap_detach(force);
+	if (err)
+		return err;
 	tmem_hcache_detach();
 	rcu_assign_pointer(active, NULL);
 	synchronize_srcu(&tmem_srcu);
 	pr_info("transport %s detached\n", t->ops->name);
+	return 0;
 }
 
 static int attach(struct tmem_transport *t)
@@ -248,7 +267,9 @@ static int attach(struct tmem_transport *t)
 	lockdep_assert_held(&tmem_lock);
 	if (rcu_access_pointer(active) == t)
 		return 0;
-	detach();
+	err = detach(false);
+	if (err)
+		return err;
 	rcu_assign_pointer(active, t);
 	err = negotiate();
 	if (err) {
@@ -261,6 +282,7 @@ static int attach(struct tmem_transport *t)
 	pr_info("transport %s attached, epoch %llu, %u pools\n", t->ops->name,
 		attached.epoch, attached.max_pools);
 	tmem_hcache_attach();
+	tmem_hswap_attach();
 	return 0;
 }
 
@@ -329,7 +351,8 @@ EXPORT_SYMBOL_GPL(tmem_transport_register);
  * tmem_transport_unregister - a carrier goes away
  * @t: a registered transport
  *
- * On return it is not used any more.
+ * On return it is not used any more.  Swapped pages that cannot be had back
+ * before are lost.
  *
  * Context: Process context, may sleep.
  */
@@ -337,7 +360,7 @@ void tmem_transport_unregister(struct tmem_transport *t)
 {
 	mutex_lock(&tmem_lock);
 	if (rcu_access_pointer(active) == t)
-		detach();
+		detach(true);
 	list_del(&t->node);
 	mutex_unlock(&tmem_lock);
 }
@@ -373,24 +396,26 @@ ssize_t tmem_transport_show(char *buf)
  * tmem_transport_select - attach another carrier, or none
  * @name: its name, or "none"
  *
- * What the store keeps of the filesystems is dropped.
+ * What the store keeps of the filesystems is dropped; what it keeps of the swap
+ * devices is written to them.
  *
- * Context: Process context, may sleep.
+ * Context: Process context, may sleep; starts I/O.
  * Return: 0; -EPERM if the machine was booted with tmem=off; -ENODEV if there
- *	is no such carrier; or the error of attaching it.
+ *	is no such carrier; the error of attaching it, or of writing to the
+ *	swap devices.
  */
 int tmem_transport_select(const char *name)
 {
 	struct tmem_transport *t;
 	int err = 0;
 
-	if (!tmem_hcache_on()) {
+	if (!tmem_on()) {
 		pr_info("booted with tmem=off, which is for good; boot with tmem=auto or the name of a transport\n");
 		return -EPERM;
 	}
 	mutex_lock(&tmem_lock);
 	if (!strcmp(name, "none")) {
-		detach();
+		err = detach(false);
 	} else {
 		t = find(name);
 		err = t ? attach(t) : -ENODEV;
@@ -409,6 +434,7 @@ static int tmem_pm_notify(struct notifier_block *nb, unsigned long event,
 			  void *unused)
 {
 	static struct tmem_transport *asleep; /* under tmem_lock */
+	int err = 0;
 
 	mutex_lock(&tmem_lock);
 	switch (event) {
@@ -416,7 +442,9 @@ static int tmem_pm_notify(struct notifier_block *nb, unsigned long event,
 	case PM_SUSPEND_PREPARE:
 		asleep = rcu_dereference_protected(active,
 						   lockdep_is_held(&tmem_lock));
-		detach();
+		err = detach(false);
+		if (err)
+			asleep = NULL;
 		break;
 	case PM_POST_HIBERNATION:
 	case PM_POST_SUSPEND:
@@ -428,7 +456,7 @@ static int tmem_pm_notify(struct notifier_block *nb, unsigned long event,
 		break;
 	}
 	mutex_unlock(&tmem_lock);
-	return NOTIFY_OK;
+	return notifier_from_errno(err);
 }
 
 static struct notifier_block tmem_pm_block = {

@@ -11,6 +11,7 @@
 #include <linux/srcu.h>
 #include <linux/spinlock.h>
 #include <linux/tmem.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 /* Requests of one vector; reclaim isolates SWAP_CLUSTER_MAX folios at a time */
@@ -40,6 +41,7 @@ extern struct srcu_struct tmem_srcu;
 extern struct mutex tmem_lock;
 
 bool tmem_attached(void);
+bool tmem_persistent(void);
 unsigned int tmem_max_pools(void);
 struct tmem_vec *tmem_vec_get(gfp_t gfp);
 void tmem_vec_put(struct tmem_vec *vec);
@@ -108,6 +110,13 @@ int __init tmem_index_caches_init(void);
 void tmem_flush_queue(u32 pool, const struct tmem_key *key, u64 index, u32 nr);
 void tmem_flush_drain(void);
 extern atomic_long_t tmem_flush_queued, tmem_flush_done, tmem_flush_dropped;
+
+/* pools.c: ids of pools */
+
+#define TMEM_NO_POOL	U32_MAX
+
+u32 tmem_pool_id_get(void);
+void tmem_pool_id_put(u32 id);
 
 /* hcache.c, the traffic, and pools.c, where it goes */
 
@@ -200,6 +209,77 @@ u64 tmem_hcache_count(struct tmem_hcache *hc, enum tmem_hcache_count what);
 u64 tmem_hcache_total(enum tmem_hcache_count what);
 size_t tmem_hcache_index_bytes(void);
 void tmem_hcache_free(struct tmem_hcache *hc);
+
+/* hswap.c: a pre-cache in front of the swap devices */
+
+/*
+ * enum tmem_hswap_count - what happened to pages that were swapped
+ *
+ * Pages offered = stored + all the rejections; stored = in the store now +
+ * freed + overwritten + written back.
+ */
+enum tmem_hswap_count {
+	HSWAP_OFFERED,
+	HSWAP_STORED,
+	HSWAP_REJECT_DISABLED,
+	HSWAP_REJECT_LIMIT,
+	HSWAP_REJECT_VECTOR,
+	HSWAP_REJECT_FULL,
+	HSWAP_REJECT_IO,
+	HSWAP_LOADED,
+	HSWAP_FAILED,
+	HSWAP_FREED,
+	HSWAP_OVERWRITTEN,
+	HSWAP_WRITTEN_BACK,
+	HSWAP_PUT_VECTORS,
+	HSWAP_PUT_REQUESTS,
+	HSWAP_GET_VECTORS,
+	HSWAP_GET_REQUESTS,
+	HSWAP_NR_COUNTS
+};
+
+/**
+ * struct tmem_hswap - what the store keeps of one swap device
+ * @si: the swap device
+ * @id: pool id; the device's own from swapon to swapoff
+ * @active: pages are offered.  Set and cleared under tmem_lock, read inside an
+ *	SRCU read section of tmem_srcu, in which all of a put happens.
+ * @pooled: the store has the pool, under tmem_lock
+ * @slots: size of the device
+ * @stored: bit per slot: the store has its page, and the device has not
+ * @garbage: bit per slot: the store has a copy that is to be flushed
+ * @pages: bits in @stored
+ * @flush_work: makes flushes of @garbage
+ * @node: in the list of devices
+ */
+struct tmem_hswap {
+	struct swap_info_struct *si;
+	u32 id;
+	bool active;
+	bool pooled;
+	unsigned long slots;
+	unsigned long *stored;
+	unsigned long *garbage;
+	atomic_long_t pages;
+	struct delayed_work flush_work;
+	struct list_head node;
+};
+
+#ifdef CONFIG_TMEM_HSWAP
+extern bool tmem_hswap_enabled, tmem_hswap_after_zswap;
+extern unsigned long tmem_hswap_limit;
+
+u64 tmem_hswap_count(enum tmem_hswap_count what);
+unsigned long tmem_hswap_usage(void);
+int tmem_hswap_shrink(unsigned long nr);
+void tmem_hswap_attach(void);
+int tmem_hswap_detach(bool force);
+int __init tmem_hswap_sysfs_init(struct kobject *parent);
+#else
+static inline void tmem_hswap_attach(void) {}
+static inline int tmem_hswap_detach(bool force) { return 0; }
+static inline int tmem_hswap_sysfs_init(struct kobject *parent) { return 0; }
+#endif
 
 /* sysfs.c */
 

@@ -16,8 +16,8 @@
 #include "internal.h"
 
 /* Filesystems may be modules */
-DEFINE_STATIC_KEY_FALSE(tmem_hcache_key);
-EXPORT_SYMBOL_GPL(tmem_hcache_key);
+DEFINE_STATIC_KEY_FALSE(tmem_enabled_key);
+EXPORT_SYMBOL_GPL(tmem_enabled_key);
 
 /* Most bytes of one filesystem's index */
 unsigned long tmem_index_limit;
@@ -25,6 +25,29 @@ unsigned long tmem_index_limit;
 static LIST_HEAD(hcaches); /* under tmem_lock */
 static DEFINE_IDA(pool_ids);
 static u64 retired[HCACHE_NR_COUNTS]; /* of unmounted filesystems, tmem_lock */
+
+/**
+ * tmem_pool_id_get - an id for a pool
+ *
+ * Context: Process context, may sleep.
+ * Return: a number that no other pool of this kernel has, until it is given
+ *	back; TMEM_NO_POOL if there is no memory.
+ */
+u32 tmem_pool_id_get(void)
+{
+	int id = ida_alloc_max(&pool_ids, INT_MAX, GFP_KERNEL);
+
+	return id < 0 ? TMEM_NO_POOL : id;
+}
+
+/**
+ * tmem_pool_id_put - give the id of a pool back
+ * @id: the id; the store has no such pool any more
+ */
+void tmem_pool_id_put(u32 id)
+{
+	ida_free(&pool_ids, id);
+}
 
 /* ---- filesystems come and go ---- */
 
@@ -68,7 +91,7 @@ static void hcache_deactivate(struct tmem_hcache *hc)
 void tmem_hcache_free(struct tmem_hcache *hc)
 {
 	tmem_index_exit(&hc->index);
-	ida_free(&pool_ids, hc->id);
+	tmem_pool_id_put(hc->id);
 	free_percpu(hc->counts);
 	kfree(hc);
 }
@@ -76,14 +99,12 @@ void tmem_hcache_free(struct tmem_hcache *hc)
 static struct tmem_hcache *hcache_alloc(struct super_block *sb)
 {
 	struct tmem_hcache *hc = kzalloc(sizeof(*hc), GFP_KERNEL);
-	int id;
 
 	if (!hc)
 		return NULL;
-	id = ida_alloc_max(&pool_ids, INT_MAX, GFP_KERNEL);
-	if (id < 0)
+	hc->id = tmem_pool_id_get();
+	if (hc->id == TMEM_NO_POOL)
 		goto free;
-	hc->id = id;
 	hc->sb = sb;
 	hc->counts = alloc_percpu(struct tmem_hcache_counts);
 	if (!hc->counts)
@@ -96,7 +117,7 @@ static struct tmem_hcache *hcache_alloc(struct super_block *sb)
 free_counts:
 	free_percpu(hc->counts);
 free_id:
-	ida_free(&pool_ids, hc->id);
+	tmem_pool_id_put(hc->id);
 free:
 	kfree(hc);
 	return NULL;
@@ -116,7 +137,7 @@ void tmem_hcache_mount(struct super_block *sb)
 {
 	struct tmem_hcache *hc;
 
-	if (!tmem_hcache_on() || sb->s_hcache)
+	if (!tmem_on() || sb->s_hcache)
 		return;
 	hc = hcache_alloc(sb);
 	if (!hc) {
@@ -368,6 +389,6 @@ int __init tmem_hcache_init(void)
 	shrinker_register(shrinker);
 	/* Room for a file of 73 bytes and a bit a page for each 2 KiB of RAM */
 	tmem_index_limit = totalram_pages() * (PAGE_SIZE / 32);
-	static_branch_enable(&tmem_hcache_key);
+	static_branch_enable(&tmem_enabled_key);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <linux/sysfs.h>
 
 #include "internal.h"
+#include "sysfs.h"
 
 static struct kobject *tmem_kobj;
 static struct kset *pools_kset;
@@ -47,30 +48,8 @@ static const struct attribute_group tmem_group = { .attrs = tmem_attrs };
 
 /* ---- tmem/hcache/: settings ---- */
 
-#define HCACHE_BOOL(_name, _var)					\
-static ssize_t _name##_show(struct kobject *kobj,			\
-			    struct kobj_attribute *attr, char *buf)	\
-{									\
-	return sysfs_emit(buf, "%d\n", READ_ONCE(_var));		\
-}									\
-									\
-static ssize_t _name##_store(struct kobject *kobj,			\
-			     struct kobj_attribute *attr,		\
-			     const char *buf, size_t len)		\
-{									\
-	bool value;							\
-	int err = kstrtobool(buf, &value);				\
-									\
-	if (err)							\
-		return err;						\
-	WRITE_ONCE(_var, value);					\
-	return len;							\
-}									\
-									\
-static struct kobj_attribute _name##_attr = __ATTR_RW_MODE(_name, 0644)
-
-HCACHE_BOOL(enabled, tmem_hcache_enabled);
-HCACHE_BOOL(encrypted, tmem_hcache_encrypted);
+TMEM_BOOL_ATTR(enabled, tmem_hcache_enabled);
+TMEM_BOOL_ATTR(encrypted, tmem_hcache_encrypted);
 
 static const char * const admissions[] = {
 	[TMEM_ADMIT_ALL] = "all",
@@ -334,6 +313,9 @@ int __init tmem_sysfs_init(void)
 	if (err)
 		goto put;
 	err = sysfs_create_group(tmem_kobj, &hcache_group);
+	if (err)
+		goto put;
+	err = tmem_hswap_sysfs_init(tmem_kobj);
 	if (err)
 		goto put;
 	pools_kset = kset_create_and_add("pools", NULL, tmem_kobj);
