@@ -27,7 +27,7 @@ def prctl(option, value):
         raise OSError(ctypes.get_errno(), 'prctl')
 
 
-def start(argv, **options):
+def start(argv, processors=None, **options):
     """A child that gets no signals from the terminal, dies with us, dumps no core and has its addresses not randomized.
 
     UML's memory map, and so the memory that its guest has, depend on where the host puts its heap.
@@ -36,6 +36,8 @@ def start(argv, **options):
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         libc.personality(ADDR_NO_RANDOMIZE)     # some containers refuse; then it stays random
+        if processors:
+            os.sched_setaffinity(0, processors)
     return subprocess.Popen(argv, start_new_session=True, preexec_fn=before_exec, **options)
 
 
