@@ -22,9 +22,10 @@
  * kernel's limit, so it has to be flushed; but neither under si->lock nor page
  * by page.  A second bit a slot says so, and a worker makes flushes of these
  * bits.  A put takes the bit of its slot away, as the new copy will replace the
- * old one, and only then gets its number; the worker reads the number of the
- * last put before it takes a bit.  So a flush never has the number of a put
- * that came after the taking, and the store does not apply it to such a one.
+ * old one, and gets its number; the worker takes a bit and reads the number of
+ * the last put; each of the two under hs->lock.  So a flush has a number that is
+ * not less than that of the put whose copy is garbage, and is less than that of
+ * any put to the slot that follows, to which the store does not apply it.
  *
  * All of a put happens in one SRCU read section, from the test of "active" to
  * the setting of the bits, as with hcache.
@@ -107,14 +108,21 @@ static void queue_flush(struct tmem_hswap *hs)
 	queue_delayed_work(system_unbound_wq, &hs->flush_work, HZ / 10);
 }
 
-/* Take the garbage bits of a run that begins at @slot; returns its length */
-static unsigned long take_garbage(struct tmem_hswap *hs, unsigned long slot)
+/*
+ * Take the garbage bits of a run that begins at @slot; returns its length, and
+ * the number of the last put in @seq.
+ */
+static unsigned long take_garbage(struct tmem_hswap *hs, unsigned long slot,
+				  u32 *seq)
 {
 	unsigned long end = min(hs->slots, (slot | ((1UL << OBJECT_SHIFT) - 1)) + 1);
 	unsigned long nr = 0;
 
+	spin_lock(&hs->lock);
 	while (slot + nr < end && test_and_clear_bit(slot + nr, hs->garbage))
 		nr++;
+	*seq = tmem_seq_now();
+	spin_unlock(&hs->lock);
 	return nr;
 }
 
@@ -129,14 +137,11 @@ static void flush_worker(struct work_struct *work)
 
 	do {
 		vec->nr = 0;
-		/* Before any bit is taken: see above */
-		seq = tmem_seq_now();
-		smp_mb(); /* pairs with the barrier in tmem_seq_next() */
 		while (vec->nr < TMEM_VEC_MAX) {
 			slot = find_next_bit(hs->garbage, hs->slots, slot);
 			if (slot >= hs->slots)
 				break;
-			nr = take_garbage(hs, slot);
+			nr = take_garbage(hs, slot, &seq);
 			if (!nr)
 				continue;
 			slot_key(slot, &key);
@@ -258,11 +263,12 @@ static bool put_prepare(struct tmem_vec *vec, struct folio *folio)
 	slot_key(slot, &key);
 	io = tmem_vec_add(vec, TMEM_OP_PUT, hs->id, &key, slot, nr);
 	io->page = &folio->page;
-	/* Before the number, a full barrier, is taken: see above */
+	spin_lock(&hs->lock);
 	for (i = slot; i < slot + nr; i++)
 		if (test_bit(i, hs->garbage))
 			clear_bit(i, hs->garbage);
 	io->req.seq = tmem_seq_next();
+	spin_unlock(&hs->lock);
 	count(HSWAP_PUT_REQUESTS, 1);
 	return true;
 }
@@ -621,6 +627,7 @@ static struct tmem_hswap *hswap_alloc(struct swap_info_struct *si,
 		goto free;
 	hs->si = si;
 	hs->slots = slots;
+	spin_lock_init(&hs->lock);
 	INIT_DELAYED_WORK(&hs->flush_work, flush_worker);
 	return hs;
 

@@ -248,6 +248,8 @@ enum tmem_hswap_count {
  * @slots: size of the device
  * @stored: bit per slot: the store has its page, and the device has not
  * @garbage: bit per slot: the store has a copy that is to be flushed
+ * @lock: held by a put from taking bits of @garbage to getting its number, and
+ *	by the worker from taking bits to reading the number of the last put
  * @pages: bits in @stored
  * @flush_work: makes flushes of @garbage
  * @node: in the list of devices
@@ -260,6 +262,7 @@ struct tmem_hswap {
 	unsigned long slots;
 	unsigned long *stored;
 	unsigned long *garbage;
+	spinlock_t lock; /* see above */
 	atomic_long_t pages;
 	struct delayed_work flush_work;
 	struct list_head node;

@@ -21,7 +21,7 @@
  *   host	   the store drops its copy, or dies with all it has
  *   flusher	   sends a lazy flush, as late as it likes
  * An actor acts as often as the macro of its name says, 0 if that is undefined:
- * hcache.sh knows the combinations.  Readers and evictors are processes.
+ * check.sh knows the combinations.  Readers and evictors are processes.
  *
  * Properties:
  *   1. No read returns a version older than that of the last write that was
