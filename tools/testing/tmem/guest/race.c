@@ -200,7 +200,7 @@ static void run(int mode)
 	if (fs_magic == BTRFS_MAGIC && mode == TRUNCATE) {
 		if (c.stored - before.stored < 20)
 			fail("only %ld stored", c.stored - before.stored);
-	} else if (c.hits - before.hits < 20) {
+	} else if (c.hits - before.hits < (faults ? 1 : 20)) {
 		fail("only %ld hits", c.hits - before.hits);
 	}
 	unlink("race");
@@ -250,7 +250,9 @@ static void race_post(void)
 	struct file *from = file_new("post-from", 150), *to;
 	struct counts before = counts();
 	unsigned char *map, *buf = aligned(PAGE);
+	double limit = now() + 15;
 	pthread_t tid;
+	size_t page;
 	int i;
 
 	to = file_new("post-to", 1);
@@ -259,18 +261,22 @@ static void race_post(void)
 	if (map == MAP_FAILED || pthread_create(&tid, NULL, post_reader, NULL))
 		fail("no memory");
 	must(madvise(map, from->size, MADV_RANDOM));
-	for (i = 0; i < 150; i++) {
+	/* The faster the disk, and the busier the machine, the more it takes */
+	for (i = 0; i < 150 || (now() < limit &&
+				counts().stored - before.stored < 100); i++) {
+		page = i % 150;
 		must(posix_fadvise(from->fd, 0, 0, POSIX_FADV_DONTNEED));
 		__atomic_store_n(&post_writing, true, __ATOMIC_SEQ_CST);
-		if (must(pwrite(to->dfd, map + i * PAGE, PAGE, 0)) != PAGE)
+		if (must(pwrite(to->dfd, map + page * PAGE, PAGE, 0)) !=
+		    PAGE)
 			fail("short write");
 		__atomic_store_n(&post_writing, false, __ATOMIC_SEQ_CST);
 		must(pread(to->fd, buf, PAGE, 0));
-		if (memcmp(buf, from->want + i * PAGE, PAGE))
+		if (memcmp(buf, from->want + page * PAGE, PAGE))
 			fail("write %d is not what is read", i);
 		usleep(300);
 		must(pread(to->fd, buf, PAGE, 0));
-		if (memcmp(buf, from->want + i * PAGE, PAGE))
+		if (memcmp(buf, from->want + page * PAGE, PAGE))
 			fail("write %d is not what is read later", i);
 	}
 	__atomic_store_n(&post_over, true, __ATOMIC_SEQ_CST);
