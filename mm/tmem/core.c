@@ -57,8 +57,10 @@ struct tmem_vec *tmem_vec_get(gfp_t gfp)
 {
 	struct tmem_vec *vec = mempool_alloc(vec_pool, gfp);
 
-	if (vec)
+	if (vec) {
 		vec->nr = 0;
+		vec->swap = false;
+	}
 	return vec;
 }
 
@@ -118,7 +120,7 @@ void tmem_submit(struct tmem_vec *vec)
 	srcu = srcu_read_lock(&tmem_srcu);
 	t = srcu_dereference(active, &tmem_srcu);
 	if (t)
-		err = t->ops->submit(t, vec->ios, vec->nr);
+		err = tmem_carry(t, vec);
 	srcu_read_unlock(&tmem_srcu, srcu);
 	if (err)
 		pr_warn_ratelimited("transport failed: error %d\n", err);

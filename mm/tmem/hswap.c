@@ -387,6 +387,7 @@ unsigned long tmem_hswap_get(const struct bio_vec *bvec, unsigned int nr)
 	struct tmem_key key;
 	unsigned int i;
 
+	vec->swap = true;
 	for (i = 0; i < nr; i++) {
 		folio = page_folio(bvec[i].bv_page);
 		slot = swp_offset(folio->swap);

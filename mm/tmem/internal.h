@@ -30,10 +30,12 @@ struct tmem_key {
 /**
  * struct tmem_vec - a vector under construction; preallocated, see core.c
  * @nr: requests in it
+ * @swap: they are of swapped pages, which must not be lost
  * @ios: the requests
  */
 struct tmem_vec {
 	unsigned int nr;
+	bool swap;
 	struct tmem_io ios[TMEM_VEC_MAX];
 };
 
@@ -53,6 +55,22 @@ u32 tmem_seq_next(void);
 u32 tmem_seq_now(void);
 ssize_t tmem_transport_show(char *buf);
 int tmem_transport_select(const char *name);
+
+/* fault.c: a store that misbehaves, for tests */
+
+#ifdef CONFIG_TMEM_FAULT_INJECTION
+int tmem_fault_submit(struct tmem_transport *t, struct tmem_vec *vec);
+
+static inline int tmem_carry(struct tmem_transport *t, struct tmem_vec *vec)
+{
+	return tmem_fault_submit(t, vec);
+}
+#else
+static inline int tmem_carry(struct tmem_transport *t, struct tmem_vec *vec)
+{
+	return t->ops->submit(t, vec->ios, vec->nr);
+}
+#endif
 
 /* index.c: the proof that a copy is valid */
 

@@ -46,6 +46,7 @@ struct counts {
 extern unsigned long fs_magic;
 extern const char *now_testing;
 extern bool verbose;
+extern bool faults;		/* the store misbehaves: do not ask for many hits */
 extern bool large_folios;	/* a folio of which one page was written has no hit */
 
 /* util.c */

@@ -72,6 +72,7 @@ static void usage(void)
 	       "\n"
 	       "Runs the tests whose names begin with a TEST, or all, and a random test.\n"
 	       "  -d DIR      where (default /mnt)\n"
+	       "  -f          the store misbehaves: do not ask for many hits\n"
 	       "  -l          list them\n"
 	       "  -o          leave out those that unmount\n"
 	       "  -r SECONDS  of the random test (default 15; 0: none)\n"
@@ -92,9 +93,10 @@ int main(int argc, char **argv)
 	int c, status;
 	pid_t pid;
 
-	while ((c = getopt(argc, argv, "d:lor:s:t:xv")) != -1) {
+	while ((c = getopt(argc, argv, "d:flor:s:t:xv")) != -1) {
 		switch (c) {
 		case 'd': dir = optarg; break;
+		case 'f': faults = true; break;
 		case 'l': list = true; break;
 		case 'o': stay = true; break;
 		case 'r': seconds = atof(optarg); break;

@@ -12,6 +12,7 @@
 unsigned long fs_magic;
 const char *now_testing = "?";
 bool verbose;
+bool faults;
 bool large_folios;
 
 static __thread uint64_t rnd_state = 1;
