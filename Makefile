@@ -24,7 +24,7 @@ kernel-x86: ## build the kernel for x86-64 guests
 kernel-debug: ## build the x86-64 kernel with lockdep, KASAN and fault injection
 	@scripts/build --config x86 --debug
 
-demo: ## a small guest reads a source tree again and again, without and with a store: build/demo/
+demo: ## a small guest reads files and walks through memory, without and with a store: build/demo/
 	@scripts/demo
 
 shell: ## a guest with a shell, on this terminal

@@ -46,7 +46,7 @@
 #include "../swap.h"
 #include "internal.h"
 
-/* Slots of one object of the store; a folio lies in one, as slots are aligned */
+/* Slots of one object; a folio lies in one, as its slots are aligned */
 #define OBJECT_SHIFT	9
 
 #define PUT_GFP		(GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC)
@@ -224,12 +224,15 @@ void __tmem_hswap_forget(struct folio *folio)
 bool __tmem_hswap_wanted(struct folio *folio, bool after_zswap)
 {
 	struct tmem_hswap *hs = swp_swap_info(folio->swap)->hswap;
+	unsigned long slot = swp_offset(folio->swap);
 	unsigned int nr = folio_nr_pages(folio), i;
 
 	if (!hs || !READ_ONCE(hs->active) || !READ_ONCE(tmem_hswap_enabled) ||
 	    READ_ONCE(tmem_hswap_after_zswap) != after_zswap)
 		return false;
-	if (nr > 1UL << OBJECT_SHIFT || folio_contain_hwpoisoned_page(folio))
+	/* Its pages may be asked for one by one: they have to be in one object */
+	if ((slot ^ (slot + nr - 1)) >> OBJECT_SHIFT ||
+	    folio_contain_hwpoisoned_page(folio))
 		return false;
 	if (tmem_hswap_usage() + nr > READ_ONCE(tmem_hswap_limit)) {
 		count(HSWAP_OFFERED, nr);
