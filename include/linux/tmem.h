@@ -258,8 +258,8 @@ static __always_inline void tmem_hcache_forget(struct address_space *mapping,
 
 /*
  * Bracket the scan that removes the folios of a range, @first to @last
- * inclusive, from the page cache.  From begin on, no copy in the range is
- * valid and until end none becomes so.
+ * inclusive, from the page cache, or finds that there is none.  From begin on,
+ * no copy in the range is valid and until end none becomes so.
  */
 static __always_inline void
 tmem_hcache_invalidate_begin(struct address_space *mapping, pgoff_t first,

@@ -434,6 +434,7 @@ void __tmem_hcache_invalidate_begin(struct address_space *mapping,
 		tmem_flush_range(hc, &key, first, last);
 	}
 }
+EXPORT_SYMBOL_GPL(__tmem_hcache_invalidate_begin);
 
 /**
  * __tmem_hcache_invalidate_end - folios of a range have been removed
@@ -446,6 +447,7 @@ void __tmem_hcache_invalidate_end(struct tmem_inval *inval)
 	if (inval->hcache)
 		tmem_index_unblock(&inval->hcache->index, inval);
 }
+EXPORT_SYMBOL_GPL(__tmem_hcache_invalidate_end);
 
 /**
  * __tmem_hcache_rekey_begin - what identifies a file is about to change

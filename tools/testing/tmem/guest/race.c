@@ -7,7 +7,10 @@
  * than the last round that was complete when the read began, nor newer than
  * the last that was announced when it ended.  This holds without hcache, too.
  */
+#include <linux/btrfs.h>
 #include <pthread.h>
+#include <sys/mount.h>
+#include <sys/uio.h>
 
 #include "coh.h"
 
@@ -16,14 +19,51 @@
 static struct {
 	int fd, dfd;
 	double end;
-	enum { DIRECT, PUNCH, TRUNCATE } mode;
+	enum { DIRECT, PUNCH, TRUNCATE, ENCODED } mode;
 	uint32_t announced[SLOTS], complete[SLOTS];
 	unsigned long reads;
 } race;
 
+/* What is at a position after a round; even rounds leave zeroes, but for some */
+static uint64_t word_after(uint32_t round, uint64_t pos)
+{
+	if (race.mode == ENCODED)
+		return (round & 0xff) * 0x0101010101010101ULL;
+	if (!round || (race.mode != DIRECT && round % 2 == 0))
+		return 0;
+	return word_of(1, round, pos);
+}
+
+/* btrfs: writes a page of one byte as a zstd frame with an RLE block */
+static void write_encoded(off_t pos, unsigned char byte)
+{
+	unsigned char frame[] = {
+		0x28, 0xb5, 0x2f, 0xfd,		/* magic */
+		0x60,				/* one segment, size in 2 bytes */
+		(PAGE - 256) & 0xff, (PAGE - 256) >> 8,
+		0x03, PAGE << 3 >> 8 & 0xff, PAGE << 3 >> 16, byte
+	};
+	struct iovec iov = { frame, sizeof(frame) };
+	struct btrfs_ioctl_encoded_io_args args = {
+		.iov = &iov, .iovcnt = 1, .offset = pos,
+		.len = PAGE, .unencoded_len = PAGE,
+		.compression = BTRFS_ENCODED_IO_COMPRESSION_ZSTD,
+	};
+
+	/* Busy: somebody has just got hold of a page */
+	while (ioctl(race.fd, BTRFS_IOC_ENCODED_WRITE, &args) == -1)
+		if (errno != EBUSY)
+			fail("BTRFS_IOC_ENCODED_WRITE: %s", strerror(errno));
+}
+
 static void punch_or_write(unsigned int slot, uint32_t round, void *buf)
 {
 	off_t pos = slot * PAGE;
+
+	if (race.mode == ENCODED) {
+		write_encoded(pos, round);
+		return;
+	}
 
 	/* Even rounds leave zeroes */
 	if (race.mode == PUNCH && round % 2 == 0) {
@@ -70,12 +110,6 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-/* Even rounds of these leave zeroes, as does the beginning */
-static bool is_zero(uint32_t round)
-{
-	return !round || (race.mode != DIRECT && round % 2 == 0);
-}
-
 /*
  * Of a round from least to most?  A read of the disk that meets a direct write
  * may get some bytes of before and some of after, even within a word.
@@ -89,7 +123,7 @@ static bool is_right(uint64_t word, uint64_t pos, uint32_t least, uint32_t most)
 
 	for (i = 0; i < sizeof(word); i++) {
 		for (round = least; round <= most; round++) {
-			whole = is_zero(round) ? 0 : word_of(1, round, pos);
+			whole = word_after(round, pos);
 			if (byte[i] == ((unsigned char *)&whole)[i])
 				break;
 		}
@@ -111,9 +145,9 @@ static void judge(unsigned int slot, const uint64_t *words, uint32_t least)
 		pos = slot * PAGE + i * 8;
 		if (is_right(words[i], pos, least, most))
 			continue;
-		if (!words[i])
-			fail("page %u, word %u: zeroes, complete was round %u, announced %u",
-			     slot, i, least, most);
+		if (!words[i] || race.mode == ENCODED)
+			fail("page %u, word %u: %#llx, complete was round %u, announced %u",
+			     slot, i, (unsigned long long)words[i], least, most);
 		if (words[i] != word_of(1, round, pos))
 			fail("page %u, word %u: %#llx belongs elsewhere", slot,
 			     i, (unsigned long long)words[i]);
@@ -221,6 +255,16 @@ static void race_truncate(void)
 	run(TRUNCATE);
 }
 
+static void race_encoded(void)
+{
+	/* Only with checksums, which only new files get */
+	if (fs_magic != BTRFS_MAGIC)
+		skip("not btrfs");
+	must(mount(NULL, ".", NULL, MS_REMOUNT, "datasum"));
+	run(ENCODED);
+	must(mount(NULL, ".", NULL, MS_REMOUNT, "nodatasum"));
+}
+
 /*
  * The page is read, put and evicted while it is being written: the write has
  * invalidated it before, and must do so again, although nothing is resident at
@@ -293,6 +337,7 @@ const struct test race_tests[] = {
 	{ "race-direct", race_direct },
 	{ "race-punch", race_punch },
 	{ "race-truncate", race_truncate },
+	{ "race-encoded", race_encoded },
 	{ "race-post", race_post },
 	{ 0 }
 };
