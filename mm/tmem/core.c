@@ -100,6 +100,21 @@ struct tmem_io *tmem_vec_add(struct tmem_vec *vec, u8 op, u32 pool,
 }
 
 /**
+ * tmem_vec_pages - count the pages of a vector
+ * @vec: the vector
+ *
+ * Return: pages of all its requests.
+ */
+unsigned int tmem_vec_pages(const struct tmem_vec *vec)
+{
+	unsigned int nr = 0, i;
+
+	for (i = 0; i < vec->nr; i++)
+		nr += vec->ios[i].req.nr_pages;
+	return nr;
+}
+
+/**
  * tmem_submit - carry a vector to the store and wait for the answers
  * @vec: the requests; on return, each has a status
  *

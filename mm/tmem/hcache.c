@@ -26,6 +26,7 @@
  * been waited out, no bit is set any more, and the index can be cleared.
  */
 #include <linux/exportfs.h>
+#include <linux/ktime.h>
 #include <linux/memcontrol.h>
 #include <linux/pagevec.h>
 #include <linux/sched/mm.h>
@@ -37,7 +38,7 @@
 
 bool tmem_hcache_enabled = true;
 bool tmem_hcache_encrypted;
-enum tmem_admission tmem_hcache_admission = TMEM_ADMIT_ALL;
+enum tmem_admission tmem_hcache_admission = TMEM_ADMIT_ADAPTIVE;
 
 /* The cache that a file's pages go to, or NULL */
 static struct tmem_hcache *mapping_hcache(struct address_space *mapping)
@@ -66,6 +67,18 @@ static bool inode_key(struct inode *inode, struct tmem_key *key)
 
 /* ---- put ---- */
 
+static bool is_admitted(struct tmem_hcache *hc, struct folio *folio)
+{
+	switch (READ_ONCE(tmem_hcache_admission)) {
+	case TMEM_ADMIT_WORKINGSET:
+		return folio_test_workingset(folio);
+	case TMEM_ADMIT_ADAPTIVE:
+		return tmem_admit_folio(hc);
+	default:
+		return true;
+	}
+}
+
 /**
  * __tmem_hcache_wanted - is a folio to be put before it is evicted?
  * @mapping: where it is
@@ -88,8 +101,7 @@ bool __tmem_hcache_wanted(struct address_space *mapping, struct folio *folio)
 	if (IS_DAX(inode) || IS_SWAPFILE(inode) ||
 	    (IS_ENCRYPTED(inode) && !READ_ONCE(tmem_hcache_encrypted)))
 		return false;
-	if (READ_ONCE(tmem_hcache_admission) == TMEM_ADMIT_WORKINGSET &&
-	    !folio_test_workingset(folio)) {
+	if (!is_admitted(hc, folio)) {
 		tmem_count(hc, HCACHE_OFFERED, nr);
 		tmem_count(hc, HCACHE_REJECT_ADMISSION, nr);
 		return false;
@@ -159,6 +171,18 @@ static void put_finish(struct tmem_io *io)
 	tmem_flush_range(hc, key, folio->index, folio->index + done - 1);
 }
 
+/* A vector is nearly always of one filesystem */
+static void put_measured(struct tmem_vec *vec, u64 ns)
+{
+	struct folio *folio = page_folio(vec->ios[0].page);
+	struct tmem_hcache *hc = mapping_hcache(folio->mapping);
+	unsigned int nr = tmem_vec_pages(vec);
+
+	tmem_count(hc, HCACHE_PUT_NS, ns);
+	tmem_count(hc, HCACHE_PUT_PAGES, nr);
+	tmem_admit_update(hc, nr);
+}
+
 /**
  * __tmem_hcache_put - put folios that are about to be evicted
  * @folios: locked, clean, unmapped folios in the page cache, for each of which
@@ -169,6 +193,7 @@ static void put_finish(struct tmem_io *io)
 void __tmem_hcache_put(struct folio_batch *folios)
 {
 	struct tmem_vec *vec = tmem_vec_get(PUT_GFP);
+	u64 start = ktime_get_ns();
 	unsigned int i;
 	int srcu;
 
@@ -181,6 +206,8 @@ void __tmem_hcache_put(struct folio_batch *folios)
 			tmem_submit(vec);
 		for (i = 0; i < vec->nr; i++)
 			put_finish(&vec->ios[i]);
+		if (vec->nr)
+			put_measured(vec, ktime_get_ns() - start);
 		tmem_vec_put(vec);
 	}
 	srcu_read_unlock(&tmem_srcu, srcu);
@@ -295,8 +322,11 @@ static bool get_finish(struct tmem_io *io)
 	return true;
 }
 
+/* All of the vector's folios are of one file */
 static bool get_submit(struct tmem_vec *vec)
 {
+	u64 start = ktime_get_ns();
+	struct tmem_hcache *hc;
 	bool hit = false;
 	unsigned int i;
 
@@ -305,6 +335,9 @@ static bool get_submit(struct tmem_vec *vec)
 	tmem_submit(vec);
 	for (i = 0; i < vec->nr; i++)
 		hit |= get_finish(&vec->ios[i]);
+	hc = mapping_hcache(page_folio(vec->ios[0].page)->mapping);
+	tmem_count(hc, HCACHE_GET_NS, ktime_get_ns() - start);
+	tmem_count(hc, HCACHE_GET_PAGES, tmem_vec_pages(vec));
 	vec->nr = 0;
 	return hit;
 }

@@ -49,6 +49,7 @@ struct tmem_vec *tmem_vec_get(gfp_t gfp);
 void tmem_vec_put(struct tmem_vec *vec);
 struct tmem_io *tmem_vec_add(struct tmem_vec *vec, u8 op, u32 pool,
 			     const struct tmem_key *key, u64 index, u32 nr);
+unsigned int tmem_vec_pages(const struct tmem_vec *vec);
 void tmem_submit(struct tmem_vec *vec);
 int tmem_request(u8 op, u32 pool, u64 index);
 u32 tmem_seq_next(void);
@@ -163,11 +164,78 @@ enum tmem_hcache_count {
 	HCACHE_PUT_REQUESTS,
 	HCACHE_GET_VECTORS,
 	HCACHE_GET_REQUESTS,
+	HCACHE_PUT_NS,		/* not shown, for admit.c */
+	HCACHE_PUT_PAGES,
+	HCACHE_GET_NS,
+	HCACHE_GET_PAGES,
+	HCACHE_TURN,
 	HCACHE_NR_COUNTS
 };
 
 struct tmem_hcache_counts {
 	unsigned long nr[HCACHE_NR_COUNTS];
+};
+
+/* admit.c: does it pay to put the pages of a filesystem? */
+
+enum tmem_verdict {
+	TMEM_VERDICT_LEARNING,
+	TMEM_VERDICT_CHEAP,
+	TMEM_VERDICT_PAYS,
+	TMEM_VERDICT_SAMPLED,
+};
+
+/**
+ * struct tmem_rate - a mean that forgets
+ * @sum: of what was measured
+ * @nr: on how many pages
+ */
+struct tmem_rate {
+	u64 sum;
+	u64 nr;
+};
+
+static inline u64 tmem_rate_mean(const struct tmem_rate *rate)
+{
+	return rate->nr ? div64_u64(rate->sum, rate->nr) : 0;
+}
+
+/**
+ * struct tmem_measured - what decides whether puts pay
+ * @verdict: whether they do
+ * @sample: one folio in so many is put, if they do not
+ * @put: nanoseconds for pages that were put
+ * @get: for pages that were got
+ * @disk: for pages that the disk has read; requests that it had at the same
+ *	time count as if one had come after the other
+ * @hits: hits for pages that were stored
+ */
+struct tmem_measured {
+	enum tmem_verdict verdict;
+	unsigned int sample;
+	struct tmem_rate put;
+	struct tmem_rate get;
+	struct tmem_rate disk;
+	struct tmem_rate hits;
+};
+
+/**
+ * struct tmem_admit - the measurement of a filesystem
+ * @lock: protects @last and @m; innermost
+ * @fresh: pages put since the last step
+ * @next: time of the next step
+ * @last: the counters at the last step
+ * @m: what was measured; verdict and sample are read without the lock
+ */
+struct tmem_admit {
+	spinlock_t lock; /* see above */
+	atomic_t fresh;
+	unsigned long next;
+	struct tmem_totals {
+		u64 put_ns, put_pages, get_ns, get_pages;
+		u64 disk_ns, disk_pages, stored, hits;
+	} last;
+	struct tmem_measured m;
 };
 
 /**
@@ -179,6 +247,7 @@ struct tmem_hcache_counts {
  * @active: the store has the pool.  Set and cleared under tmem_lock, read
  *	inside an SRCU read section of tmem_srcu, in which all of a put happens.
  * @index: the proof
+ * @admit: whether it pays
  * @counts: per CPU
  * @node: in the list of caches, under tmem_lock
  * @kobj: pools/<id> in sysfs
@@ -188,6 +257,7 @@ struct tmem_hcache {
 	u32 id;
 	bool active;
 	struct tmem_index index;
+	struct tmem_admit admit;
 	struct tmem_hcache_counts __percpu *counts;
 	struct list_head node;
 	struct kobject kobj;
@@ -196,6 +266,7 @@ struct tmem_hcache {
 enum tmem_admission {
 	TMEM_ADMIT_ALL,
 	TMEM_ADMIT_WORKINGSET,
+	TMEM_ADMIT_ADAPTIVE,
 };
 
 extern bool tmem_hcache_enabled, tmem_hcache_encrypted;
@@ -218,6 +289,16 @@ static inline void tmem_flush_range(struct tmem_hcache *hc,
 	if (READ_ONCE(hc->active))
 		tmem_flush_queue(hc->id, key, first, nr > U32_MAX ? 0 : nr);
 }
+
+void tmem_rate_add(struct tmem_rate *rate, u64 sum, u64 nr);
+unsigned int tmem_admit_share(const struct tmem_measured *m);
+unsigned int tmem_admit_needed(const struct tmem_measured *m);
+unsigned int tmem_admit_sample(const struct tmem_measured *m);
+enum tmem_verdict tmem_admit_judge(const struct tmem_measured *m);
+void tmem_admit_update(struct tmem_hcache *hc, unsigned int nr);
+bool tmem_admit_folio(struct tmem_hcache *hc);
+void tmem_admit_reset(struct tmem_hcache *hc);
+void tmem_admit_read(struct tmem_hcache *hc, struct tmem_measured *m);
 
 int __init tmem_hcache_init(void);
 bool tmem_index_full(struct tmem_hcache *hc);

@@ -68,6 +68,7 @@ static void hcache_activate(struct tmem_hcache *hc)
 		pr_warn("tmem: no pool for %s: error %d\n", hc->sb->s_id, err);
 		return;
 	}
+	tmem_admit_reset(hc);
 	WRITE_ONCE(hc->active, true);
 }
 
@@ -106,6 +107,7 @@ static struct tmem_hcache *hcache_alloc(struct super_block *sb)
 	if (hc->id == TMEM_NO_POOL)
 		goto free;
 	hc->sb = sb;
+	spin_lock_init(&hc->admit.lock);
 	hc->counts = alloc_percpu(struct tmem_hcache_counts);
 	if (!hc->counts)
 		goto free_id;

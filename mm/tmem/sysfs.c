@@ -54,6 +54,7 @@ TMEM_BOOL_ATTR(encrypted, tmem_hcache_encrypted);
 static const char * const admissions[] = {
 	[TMEM_ADMIT_ALL] = "all",
 	[TMEM_ADMIT_WORKINGSET] = "workingset",
+	[TMEM_ADMIT_ADAPTIVE] = "adaptive",
 };
 
 static ssize_t admission_show(struct kobject *kobj, struct kobj_attribute *attr,
@@ -252,11 +253,47 @@ static ssize_t files_show(struct kobject *kobj, struct kobj_attribute *attr,
 
 static struct kobj_attribute files_attr = __ATTR_RO(files);
 
+static const char * const verdicts[] = {
+	[TMEM_VERDICT_LEARNING] = "learning",
+	[TMEM_VERDICT_CHEAP] = "cheap",
+	[TMEM_VERDICT_PAYS] = "pays",
+	[TMEM_VERDICT_SAMPLED] = "sampled",
+};
+
+/* A file @_name that shows something that was measured, which is in m */
+#define MEASURED(_name, _format, _value)				\
+static ssize_t _name##_show(struct kobject *kobj,			\
+			    struct kobj_attribute *attr, char *buf)	\
+{									\
+	struct tmem_measured m;						\
+									\
+	tmem_admit_read(container_of(kobj, struct tmem_hcache, kobj),	\
+			&m);						\
+	return sysfs_emit(buf, _format "\n", _value);			\
+}									\
+									\
+static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
+
+MEASURED(verdict, "%s", verdicts[m.verdict]);
+MEASURED(hit_share, "%u", tmem_admit_share(&m));
+MEASURED(hit_share_needed, "%u", tmem_admit_needed(&m));
+MEASURED(sample, "%u", m.verdict == TMEM_VERDICT_SAMPLED ? m.sample : 1);
+MEASURED(put_ns, "%llu", tmem_rate_mean(&m.put));
+MEASURED(get_ns, "%llu", tmem_rate_mean(&m.get));
+MEASURED(disk_ns, "%llu", tmem_rate_mean(&m.disk));
+
 static struct attribute *pool_attrs[] = {
 	&filesystem_attr.attr,
 	&type_attr.attr,
 	&pool_index_bytes_attr.attr,
 	&files_attr.attr,
+	&verdict_attr.attr,
+	&hit_share_attr.attr,
+	&hit_share_needed_attr.attr,
+	&sample_attr.attr,
+	&put_ns_attr.attr,
+	&get_ns_attr.attr,
+	&disk_ns_attr.attr,
 	ALL_COUNTS(pool),
 	NULL
 };

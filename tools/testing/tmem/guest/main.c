@@ -25,6 +25,13 @@ static const struct test * const suites[] = {
 static const char *dir = "/mnt";
 static int passed, failed, skipped;
 
+/* Put every clean page, whether it pays or not */
+static void all_pages(void)
+{
+	echo_to("/sys/kernel/mm/tmem/hcache/enabled", "1");
+	echo_to("/sys/kernel/mm/tmem/hcache/admission", "all");
+}
+
 static void run(const struct test *t)
 {
 	double start = now();
@@ -40,8 +47,7 @@ static void run(const struct test *t)
 		exit(0);
 	}
 	must(waitpid(pid, &status, 0));
-	/* A test may have died in between */
-	echo_to("/sys/kernel/mm/tmem/hcache/enabled", "1");
+	all_pages();	/* A test may have died in between */
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		passed++;
 		printf("ok: %s (%.1f s)\n", t->name, now() - start);
@@ -107,6 +113,7 @@ int main(int argc, char **argv)
 		default: usage();
 		}
 	}
+	all_pages();
 	must(chdir("/"));
 	must(statfs(dir, &sfs));
 	fs_magic = (uint32_t)sfs.f_type;
@@ -135,7 +142,7 @@ int main(int argc, char **argv)
 			exit(0);
 		}
 		must(waitpid(pid, &status, 0));
-		echo_to("/sys/kernel/mm/tmem/hcache/enabled", "1");
+		all_pages();
 		if (status)
 			failed++;
 		else

@@ -240,6 +240,8 @@ static void *switcher(void *arg)
 		{ "hcache/enabled", "0" }, { "hcache/enabled", "1" },
 		{ "hcache/admission", "workingset" },
 		{ "hcache/admission", "all" },
+		{ "hcache/admission", "adaptive" },
+		{ "hcache/admission", "all" },
 		{ "transport", "none" }, { "transport", "loop" },
 	};
 	char path[80];
@@ -247,7 +249,7 @@ static void *switcher(void *arg)
 
 	rnd_seed(seed_of_all + 1);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		i = rnd(3) * 2;
+		i = rnd(4) * 2;
 		snprintf(path, sizeof(path), "%s%s", tmem, settings[i].file);
 		if (!echo_to(path, settings[i].value))
 			fail("%s > %s", settings[i].value, path);
