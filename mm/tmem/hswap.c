@@ -61,28 +61,12 @@ unsigned long tmem_hswap_limit = ULONG_MAX;
  */
 static DEFINE_MUTEX(hswaps_lock);
 static LIST_HEAD(hswaps);
-static DEFINE_PER_CPU(unsigned long [HSWAP_NR_COUNTS], counts);
+DEFINE_PER_CPU(unsigned long [HSWAP_NR_COUNTS], tmem_hswap_counts);
 static atomic_long_t hswap_pages;
 
 static void count(enum tmem_hswap_count what, unsigned long nr)
 {
-	this_cpu_add(counts[what], nr);
-}
-
-/**
- * tmem_hswap_count - read a counter of hswap
- * @what: which
- *
- * Return: the sum over all CPUs.
- */
-u64 tmem_hswap_count(enum tmem_hswap_count what)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(counts, cpu)[what]);
-	return sum;
+	this_cpu_add(tmem_hswap_counts[what], nr);
 }
 
 /**
@@ -210,6 +194,13 @@ void __tmem_hswap_forget(struct folio *folio)
 
 /* ---- put ---- */
 
+static bool refused(enum tmem_hswap_count why, unsigned int nr)
+{
+	count(HSWAP_OFFERED, nr);
+	count(why, nr);
+	return false;
+}
+
 /**
  * __tmem_hswap_wanted - is a folio to be offered to the store?
  * @folio: the folio, locked, in the swap cache
@@ -234,11 +225,10 @@ bool __tmem_hswap_wanted(struct folio *folio, bool after_zswap)
 	if ((slot ^ (slot + nr - 1)) >> OBJECT_SHIFT ||
 	    folio_contain_hwpoisoned_page(folio))
 		return false;
-	if (tmem_hswap_usage() + nr > READ_ONCE(tmem_hswap_limit)) {
-		count(HSWAP_OFFERED, nr);
-		count(HSWAP_REJECT_LIMIT, nr);
-		return false;
-	}
+	if (tmem_hswap_excluded(folio))
+		return refused(HSWAP_REJECT_CGROUP, nr);
+	if (tmem_hswap_usage() + nr > READ_ONCE(tmem_hswap_limit))
+		return refused(HSWAP_REJECT_LIMIT, nr);
 	if (!zswap_never_enabled()) {
 		for (i = 0; i < nr; i++)
 			zswap_invalidate(page_swap_entry(folio_page(folio, i)));
@@ -254,15 +244,11 @@ static bool put_prepare(struct tmem_vec *vec, struct folio *folio)
 	struct tmem_key key;
 	struct tmem_io *io;
 
+	if (!vec)
+		return refused(HSWAP_REJECT_VECTOR, nr);
+	if (!READ_ONCE(hs->active))
+		return refused(HSWAP_REJECT_DISABLED, nr);
 	count(HSWAP_OFFERED, nr);
-	if (!vec) {
-		count(HSWAP_REJECT_VECTOR, nr);
-		return false;
-	}
-	if (!READ_ONCE(hs->active)) {
-		count(HSWAP_REJECT_DISABLED, nr);
-		return false;
-	}
 	slot_key(slot, &key);
 	io = tmem_vec_add(vec, TMEM_OP_PUT, hs->id, &key, slot, nr);
 	io->page = &folio->page;
@@ -607,10 +593,16 @@ int tmem_hswap_detach(bool force)
 	return force ? 0 : min(moved, 0L);
 }
 
-static void hswap_free(struct tmem_hswap *hs)
+/**
+ * tmem_hswap_release - nobody knows a device's pool any more
+ * @hs: the device, which is not used for swap any more
+ */
+void tmem_hswap_release(struct tmem_hswap *hs)
 {
 	kvfree(hs->stored);
 	kvfree(hs->garbage);
+	if (hs->id != TMEM_NO_POOL)
+		tmem_pool_id_put(hs->id);
 	kfree(hs);
 }
 
@@ -622,6 +614,8 @@ static struct tmem_hswap *hswap_alloc(struct swap_info_struct *si,
 
 	if (!hs)
 		return NULL;
+	hs->id = TMEM_NO_POOL;
+	tmem_hswap_sysfs_init_pool(hs);
 	hs->stored = kvcalloc(longs, sizeof(long), GFP_KERNEL);
 	hs->garbage = kvcalloc(longs, sizeof(long), GFP_KERNEL);
 	if (!hs->stored || !hs->garbage || sio_pool_init())
@@ -636,7 +630,7 @@ static struct tmem_hswap *hswap_alloc(struct swap_info_struct *si,
 	return hs;
 
 free:
-	hswap_free(hs);
+	kobject_put(&hs->kobj);
 	return NULL;
 }
 
@@ -658,6 +652,7 @@ void __tmem_hswap_swapon(struct swap_info_struct *si, unsigned long slots)
 		return;
 	}
 	mutex_lock(&tmem_lock);
+	tmem_sysfs_add_pool(&hs->kobj, hs->id);
 	mutex_lock(&hswaps_lock);
 	list_add_tail(&hs->node, &hswaps);
 	mutex_unlock(&hswaps_lock);
@@ -689,6 +684,6 @@ void __tmem_hswap_swapoff(struct swap_info_struct *si)
 	mutex_unlock(&tmem_lock);
 	cancel_delayed_work_sync(&hs->flush_work);
 	atomic_long_sub(atomic_long_read(&hs->pages), &hswap_pages);
-	tmem_pool_id_put(hs->id);
-	hswap_free(hs);
+	kobject_del(&hs->kobj);
+	kobject_put(&hs->kobj);
 }

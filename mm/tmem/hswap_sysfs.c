@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transcendent memory: /sys/kernel/mm/tmem/hswap
+ * Transcendent memory: /sys/kernel/mm/tmem/hswap, and pools/<id> of devices
  *
  * One value a file.  Documentation/ABI/testing/sysfs-kernel-mm-tmem says what
  * each of them is.
  */
+#include <linux/fs.h>
 #include <linux/kstrtox.h>
+#include <linux/swap.h>
 #include <linux/sysfs.h>
 
 #include "internal.h"
@@ -69,8 +71,12 @@ static ssize_t count_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  char *buf)
 {
 	struct count_attr *count = container_of(attr, struct count_attr, attr);
+	u64 sum = 0;
+	int cpu;
 
-	return sysfs_emit(buf, "%llu\n", tmem_hswap_count(count->what));
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(tmem_hswap_counts, cpu)[count->what]);
+	return sysfs_emit(buf, "%llu\n", sum);
 }
 
 #define COUNT(_what, _name)						\
@@ -82,6 +88,7 @@ static struct count_attr _name##_count = {				\
 COUNT(HSWAP_OFFERED, offered);
 COUNT(HSWAP_STORED, stored);
 COUNT(HSWAP_REJECT_DISABLED, reject_disabled);
+COUNT(HSWAP_REJECT_CGROUP, reject_cgroup);
 COUNT(HSWAP_REJECT_LIMIT, reject_limit);
 COUNT(HSWAP_REJECT_VECTOR, reject_vector);
 COUNT(HSWAP_REJECT_FULL, reject_full);
@@ -105,6 +112,7 @@ static struct attribute *hswap_attrs[] = {
 	&offered_count.attr.attr,
 	&stored_count.attr.attr,
 	&reject_disabled_count.attr.attr,
+	&reject_cgroup_count.attr.attr,
 	&reject_limit_count.attr.attr,
 	&reject_vector_count.attr.attr,
 	&reject_full_count.attr.attr,
@@ -125,6 +133,78 @@ static const struct attribute_group hswap_group = {
 	.name = "hswap",
 	.attrs = hswap_attrs,
 };
+
+/* ---- pools/<id>/ ---- */
+
+static struct tmem_hswap *to_hswap(struct kobject *kobj)
+{
+	return container_of(kobj, struct tmem_hswap, kobj);
+}
+
+static ssize_t type_show(struct kobject *kobj, struct kobj_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "hswap\n");
+}
+
+static struct kobj_attribute type_attr = __ATTR_RO(type);
+
+/* As in /proc/swaps */
+static ssize_t device_show(struct kobject *kobj, struct kobj_attribute *attr,
+			   char *buf)
+{
+	struct file *file = READ_ONCE(to_hswap(kobj)->si->swap_file);
+	char *name;
+
+	/* The file is closed after these files are gone */
+	if (!file)
+		return -ENODEV;
+	name = file_path(file, buf, PAGE_SIZE - 1);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	memmove(buf, name, strlen(name) + 1);
+	strcat(buf, "\n");
+	return strlen(buf);
+}
+
+static struct kobj_attribute device_attr = __ATTR_RO(device);
+
+static ssize_t pages_show(struct kobject *kobj, struct kobj_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%ld\n",
+			  atomic_long_read(&to_hswap(kobj)->pages));
+}
+
+static struct kobj_attribute pages_attr = __ATTR_RO(pages);
+
+static struct attribute *pool_attrs[] = {
+	&type_attr.attr,
+	&device_attr.attr,
+	&pages_attr.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(pool);
+
+static void pool_release(struct kobject *kobj)
+{
+	tmem_hswap_release(to_hswap(kobj));
+}
+
+static const struct kobj_type pool_ktype = {
+	.sysfs_ops = &kobj_sysfs_ops,
+	.release = pool_release,
+	.default_groups = pool_groups,
+};
+
+/**
+ * tmem_hswap_sysfs_init_pool - make a device's pool an object for sysfs
+ * @hs: the device; kobject_put() frees it
+ */
+void tmem_hswap_sysfs_init_pool(struct tmem_hswap *hs)
+{
+	kobject_init(&hs->kobj, &pool_ktype);
+}
 
 /**
  * tmem_hswap_sysfs_init - create the files

@@ -321,6 +321,7 @@ enum tmem_hswap_count {
 	HSWAP_OFFERED,
 	HSWAP_STORED,
 	HSWAP_REJECT_DISABLED,
+	HSWAP_REJECT_CGROUP,
 	HSWAP_REJECT_LIMIT,
 	HSWAP_REJECT_VECTOR,
 	HSWAP_REJECT_FULL,
@@ -352,6 +353,7 @@ enum tmem_hswap_count {
  * @pages: bits in @stored
  * @flush_work: makes flushes of @garbage
  * @node: in the list of devices
+ * @kobj: pools/<id> in sysfs
  */
 struct tmem_hswap {
 	struct swap_info_struct *si;
@@ -365,28 +367,37 @@ struct tmem_hswap {
 	atomic_long_t pages;
 	struct delayed_work flush_work;
 	struct list_head node;
+	struct kobject kobj;
 };
 
 #ifdef CONFIG_TMEM_HSWAP
 extern bool tmem_hswap_enabled, tmem_hswap_after_zswap;
 extern unsigned long tmem_hswap_limit;
+DECLARE_PER_CPU(unsigned long [HSWAP_NR_COUNTS], tmem_hswap_counts);
 
-u64 tmem_hswap_count(enum tmem_hswap_count what);
 unsigned long tmem_hswap_usage(void);
 int tmem_hswap_shrink(unsigned long nr);
 void tmem_hswap_attach(void);
 int tmem_hswap_detach(bool force);
+void tmem_hswap_release(struct tmem_hswap *hs);
 int __init tmem_hswap_sysfs_init(struct kobject *parent);
+void tmem_hswap_sysfs_init_pool(struct tmem_hswap *hs);
 #else
 static inline void tmem_hswap_attach(void) {}
 static inline int tmem_hswap_detach(bool force) { return 0; }
 static inline int tmem_hswap_sysfs_init(struct kobject *parent) { return 0; }
 #endif
 
+#ifdef CONFIG_MEMCG
+bool tmem_hswap_excluded(struct folio *folio);
+#else
+static inline bool tmem_hswap_excluded(struct folio *folio) { return false; }
+#endif
+
 /* sysfs.c */
 
 int __init tmem_sysfs_init(void);
 void tmem_sysfs_init_pool(struct tmem_hcache *hc);
-int tmem_sysfs_add_pool(struct tmem_hcache *hc);
+void tmem_sysfs_add_pool(struct kobject *kobj, u32 id);
 
 #endif /* _MM_TMEM_INTERNAL_H */

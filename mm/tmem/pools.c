@@ -148,8 +148,7 @@ void tmem_hcache_mount(struct super_block *sb)
 		return;
 	}
 	mutex_lock(&tmem_lock);
-	if (tmem_sysfs_add_pool(hc))
-		pr_warn("tmem: no sysfs files for pool %u\n", hc->id);
+	tmem_sysfs_add_pool(&hc->kobj, hc->id);
 	list_add_tail(&hc->node, &hcaches);
 	sb->s_hcache = hc;
 	hcache_activate(hc);

@@ -320,18 +320,19 @@ void tmem_sysfs_init_pool(struct tmem_hcache *hc)
 }
 
 /**
- * tmem_sysfs_add_pool - show a filesystem's cache
- * @hc: the cache
+ * tmem_sysfs_add_pool - show a pool
+ * @kobj: of the pool; initialised
+ * @id: the pool's id
+ *
+ * If that fails the pool works unseen.
  *
  * Context: Process context, may sleep.
- * Return: 0 or a negative error number; then the pool works unseen.
  */
-int tmem_sysfs_add_pool(struct tmem_hcache *hc)
+void tmem_sysfs_add_pool(struct kobject *kobj, u32 id)
 {
-	if (!pools_kset)
-		return -ENOENT;
-	hc->kobj.kset = pools_kset;
-	return kobject_add(&hc->kobj, NULL, "%u", hc->id);
+	kobj->kset = pools_kset;
+	if (!pools_kset || kobject_add(kobj, NULL, "%u", id))
+		pr_warn("tmem: no sysfs files for pool %u\n", id);
 }
 
 /**

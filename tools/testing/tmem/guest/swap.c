@@ -6,6 +6,7 @@
  * it comes from, and where it is.  A test in which nothing was stored in hswap,
  * or nothing came from it, has failed.
  */
+#include <dirent.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <sys/swap.h>
@@ -346,6 +347,82 @@ static void test_limit(void)
 	region_exit(&r);
 }
 
+/* In a cgroup below one that keeps its pages to itself, and then does not */
+static void test_cgroup(void)
+{
+	static const char own[] = "/sys/fs/cgroup/own", enabled[] =
+		"/sys/fs/cgroup/own/memory.hswap.enabled";
+	long stored, rejected = read_long(HSWAP "reject_cgroup");
+	struct region r;
+
+	must(echo_to("/sys/fs/cgroup/cgroup.subtree_control", "+memory") ?
+	     0 : -1);
+	must(mkdir(own, 0755));
+	must(echo_to("/sys/fs/cgroup/own/cgroup.subtree_control", "+memory") ?
+	     0 : -1);
+	must(mkdir("/sys/fs/cgroup/own/below", 0755));
+	if (read_long(enabled) != 1 || echo_to(enabled, "2"))
+		fail("%s is not a switch that is on", enabled);
+	must(echo_to(enabled, "0") ? 0 : -1);
+	must(echo_to("/sys/fs/cgroup/own/below/cgroup.procs", "0") ? 0 : -1);
+	region_init(&r, 11, pages, MAP_PRIVATE);
+	region_write(&r);
+	stored = read_long(HSWAP "stored");
+	region_evict(&r);
+	if (read_long(HSWAP "reject_cgroup") - rejected < (long)pages / 2)
+		fail("%ld pages were kept out",
+		     read_long(HSWAP "reject_cgroup") - rejected);
+	/* Somebody outside of the cgroup may be swapped out, too */
+	if (read_long(HSWAP "stored") - stored > (long)pages / 8)
+		fail("%ld pages were stored", read_long(HSWAP "stored") - stored);
+	region_check(&r);
+	must(echo_to(enabled, "1") ? 0 : -1);
+	region_write(&r);
+	region_evict(&r);
+	region_check_loaded(&r);
+	region_exit(&r);
+	must(echo_to("/sys/fs/cgroup/cgroup.procs", "0") ? 0 : -1);
+	must(rmdir("/sys/fs/cgroup/own/below"));
+	must(rmdir(own));
+}
+
+/* What pools/<id>/ says of the swap device */
+static void test_pools(void)
+{
+	char path[300], type[16], device[64];
+	bool found = false;
+	struct dirent *d;
+	struct region r;
+	FILE *f;
+	DIR *dir;
+
+	region_init(&r, 12, pages, MAP_PRIVATE);
+	region_write(&r);
+	region_evict(&r);
+	dir = opendir(TMEM "pools");
+	while (dir && (d = readdir(dir))) {
+		snprintf(path, sizeof(path), TMEM "pools/%s/type", d->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		must(fscanf(f, "%15s", type) == 1 ? 0 : -1);
+		fclose(f);
+		if (strcmp(type, "hswap"))
+			continue;
+		snprintf(path, sizeof(path), TMEM "pools/%s/device", d->d_name);
+		f = fopen(path, "r");
+		must(f && fscanf(f, "%63s", device) == 1 ? 0 : -1);
+		fclose(f);
+		must(access(device, F_OK));
+		snprintf(path, sizeof(path), TMEM "pools/%s/pages", d->d_name);
+		found |= read_long(path) > (long)pages / 2;
+	}
+	if (!found)
+		fail("no pool of a swap device has the pages");
+	region_check_loaded(&r);
+	region_exit(&r);
+}
+
 /* The store is left while pages are swapped, and come back to */
 static void test_leave(void)
 {
@@ -369,8 +446,8 @@ static void test_leave(void)
 static bool sums_differ(long *offered, long *answers, long *stored, long *fates)
 {
 	static const char * const refused[] = {
-		"reject_disabled", "reject_limit", "reject_vector",
-		"reject_full", "reject_io",
+		"reject_disabled", "reject_cgroup", "reject_limit",
+		"reject_vector", "reject_full", "reject_io",
 	};
 	char path[80];
 	unsigned int i;
@@ -536,6 +613,8 @@ static const struct {
 	{ "swapoff", test_swapoff },
 	{ "shrink", test_shrink },
 	{ "limit", test_limit },
+	{ "cgroup", test_cgroup },
+	{ "pools", test_pools },
 	{ "leave", test_leave },
 	{ "random", test_random },
 	{ "sums", test_sums },
