@@ -42,6 +42,9 @@ static const char * const known[] = { "off", "auto", "loop", "virtio", "xen" };
 static mempool_t *vec_pool;
 static atomic_t seq = ATOMIC_INIT(0);
 
+static void reattach(struct work_struct *work);
+static DECLARE_DELAYED_WORK(reattach_work, reattach);
+
 /* ---- vectors ---- */
 
 /**
@@ -139,6 +142,10 @@ void tmem_submit(struct tmem_vec *vec)
 	srcu_read_unlock(&tmem_srcu, srcu);
 	if (err)
 		pr_warn_ratelimited("transport failed: error %d\n", err);
+	for (i = 0; i < vec->nr; i++)
+		if (vec->ios[i].req.op == TMEM_OP_PUT &&
+		    vec->ios[i].req.status == -ENXIO)
+			schedule_delayed_work(&reattach_work, HZ / 10);
 	if (trace_tmem_request_enabled()) {
 		u64 ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 
@@ -301,6 +308,25 @@ static int attach(struct tmem_transport *t)
 	tmem_hcache_attach();
 	tmem_hswap_attach();
 	return 0;
+}
+
+/*
+ * The store does not know the pool of a put, which cannot be destroyed during
+ * the put: it has begun a new epoch by itself, without what it had.  What it had
+ * of swapped pages is lost, and stays so.
+ */
+static void reattach(struct work_struct *work)
+{
+	struct tmem_transport *t;
+
+	mutex_lock(&tmem_lock);
+	t = rcu_dereference_protected(active, lockdep_is_held(&tmem_lock));
+	if (t) {
+		pr_warn("the store has lost its pools, attaching anew\n");
+		detach(true);
+		attach(t);
+	}
+	mutex_unlock(&tmem_lock);
 }
 
 static struct tmem_transport *find(const char *name)

@@ -5,12 +5,14 @@
  * Between the core and the transport, requests are left out and answers are
  * spoiled, at the rates set below /sys/kernel/debug/tmem/, where each fault has
  * a directory of the fault-inject framework.  Whatever is set there, no page of
- * a file may be stale; and as long as "lose" is not, no swapped page is lost.
+ * a file may be stale; and as long as neither "lose" nor "forget" is, no swapped
+ * page is lost.
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/fault-inject.h>
 #include <linux/init.h>
+#include <linux/mutex.h>
 #include <linux/random.h>
 
 #include "internal.h"
@@ -22,6 +24,10 @@ static DECLARE_FAULT_ATTR(fault_delay);		/* a vector takes long */
 static DECLARE_FAULT_ATTR(fault_status);	/* any status, whatever was done */
 static DECLARE_FAULT_ATTR(fault_done);		/* any number of pages done */
 static DECLARE_FAULT_ATTR(fault_die);		/* the rest of a vector is lost */
+static DECLARE_FAULT_ATTR(fault_forget);	/* the store begins a new epoch */
+
+static struct page *forget_page;
+static DEFINE_MUTEX(forget_lock);
 
 static const struct {
 	const char *name;
@@ -34,6 +40,7 @@ static const struct {
 	{ "status", &fault_status },
 	{ "done", &fault_done },
 	{ "die", &fault_die },
+	{ "forget", &fault_forget },
 };
 
 /* A get of a swapped page that fails is a lost page */
@@ -69,6 +76,22 @@ static void spoil(const struct tmem_vec *vec, struct tmem_req *req)
 			req->nr_pages + 1 + get_random_u32_below(1000);
 }
 
+/* As if the host had come back without what it had */
+static void forget(struct tmem_transport *t)
+{
+	struct tmem_io io = { .page = forget_page };
+	struct tmem_attach *a = page_address(forget_page);
+
+	mutex_lock(&forget_lock);
+	memset(a, 0, sizeof(*a));
+	a->version = TMEM_ABI_VERSION;
+	a->page_shift = PAGE_SHIFT;
+	a->features = TMEM_FEATURE_PERSISTENT;
+	io.req.op = TMEM_OP_ATTACH;
+	t->ops->submit(t, &io, 1);
+	mutex_unlock(&forget_lock);
+}
+
 /**
  * tmem_fault_submit - carry a vector through a transport that misbehaves
  * @t: the transport
@@ -84,6 +107,8 @@ int tmem_fault_submit(struct tmem_transport *t, struct tmem_vec *vec)
 
 	if (should_fail(&fault_delay, 1))
 		usleep_range(100, 5000);
+	if (forget_page && should_fail(&fault_forget, 1))
+		forget(t);
 	if (may_fail(vec, &vec->ios[0].req) && should_fail(&fault_die, 1)) {
 		nr = get_random_u32_below(nr);
 		err = -EIO;
@@ -105,6 +130,7 @@ static int __init fault_init(void)
 	struct dentry *dir = debugfs_create_dir("tmem", NULL);
 	unsigned int i;
 
+	forget_page = alloc_page(GFP_KERNEL);
 	for (i = 0; i < ARRAY_SIZE(faults); i++)
 		fault_create_debugfs_attr(faults[i].name, dir, faults[i].attr);
 	return 0;
