@@ -42,7 +42,10 @@ series: ## write the repository as a series of mails, to build/series/
 check-series: ## build and boot the kernel after every mail of the series (slow)
 	@scripts/check-series
 
+check-faults: ## all coherence tests in guests whose store misbehaves in every way (slow)
+	@scripts/check-faults
+
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug demo shell kunit check series check-series clean
+.PHONY: help deps apply kernel kernel-x86 kernel-debug demo shell kunit check series check-series check-faults clean

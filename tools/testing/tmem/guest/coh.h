@@ -49,6 +49,12 @@ extern bool verbose;
 extern bool faults;		/* the store misbehaves: do not ask for many hits */
 extern bool large_folios;	/* a folio of which one page was written has no hit */
 
+/* Did the store have less than it should?  One that misbehaves may. */
+static inline bool too_few(long got, long least)
+{
+	return !faults && got < least;
+}
+
 /* util.c */
 void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 void skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

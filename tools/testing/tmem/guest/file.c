@@ -326,7 +326,7 @@ void file_store(struct file *f)
 	before = counts();
 	file_evict(f);
 	stored = counts().stored - before.stored;
-	if (stored < pages - pages / 8)
+	if (too_few(stored, pages - pages / 8))
 		fail("%s: %ld pages evicted, only %ld stored", f->path, pages,
 		     stored);
 }
@@ -383,7 +383,7 @@ void file_check_hits(struct file *f, long least)
 
 	file_check(f);
 	after = counts();
-	if (after.hits - before.hits < least)
+	if (too_few(after.hits - before.hits, least))
 		fail("%s: %ld hits, wanted %ld; %ld lost", f->path,
 		     after.hits - before.hits, least, after.lost - before.lost);
 	file_check_mapped(f, MADV_NORMAL);

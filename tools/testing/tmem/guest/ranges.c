@@ -163,7 +163,7 @@ static void sizes(void)
 		if (round == 3)
 			file_forget_inode(f, true);
 	}
-	if (counts().hits - before.hits < 1024)
+	if (too_few(counts().hits - before.hits, 1024))
 		fail("%ld hits", counts().hits - before.hits);
 	file_check(f);
 	/* Parts of what may be one folio */
