@@ -10,8 +10,16 @@
  */
 #include "private.h"
 
-/* Deals the frames out to the banks in stretches, lowest number first */
 void tstore_banks_init(struct tstore *s)
+{
+	u32 i;
+
+	for (i = 0; i < TSTORE_BANKS; i++)
+		env_lock_init(&s->banks[i].L5_lock, TSTORE_L5);
+}
+
+/* Deals the frames out to the banks in stretches, lowest number first */
+void tstore_banks_fill(struct tstore *s)
 {
 	u32 p = s->nr_frames;
 	struct tstore_bank *bank;
@@ -19,9 +27,11 @@ void tstore_banks_init(struct tstore *s)
 
 	for (i = 0; i < TSTORE_BANKS; i++) {
 		bank = &s->banks[i];
-		env_lock_init(&bank->L5_lock, TSTORE_L5);
 		bank->page = TSTORE_NONE;
+		bank->pages = 0;
 		bank->obj = TSTORE_NONE;
+		bank->objs = 0;
+		bank->object_frames = 0;
 	}
 	while (p--) {
 		bank = &s->banks[(u64)p * TSTORE_BANKS / s->nr_frames];

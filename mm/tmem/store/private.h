@@ -288,6 +288,7 @@ static inline bool tstore_object_is(const struct tstore_object *obj,
 
 /* bank.c: free slots */
 void tstore_banks_init(struct tstore *s);
+void tstore_banks_fill(struct tstore *s);
 bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr);
 void tstore_page_free(struct tstore *s, u32 home, u32 p);
 u64 tstore_pages_free(struct tstore *s);

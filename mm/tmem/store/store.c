@@ -278,14 +278,12 @@ static int tstore_arena_init(struct tstore *s,
 		return -EINVAL;
 	s->pages = (struct tstore_page *)arena;
 	s->frames = arena + s->metadata;
-	memset(arena, 0, s->metadata);
 	return 0;
 }
 
 static void tstore_shards_init(struct tstore *s)
 {
-	u32 *bucket = (u32 *)(s->pages + s->nr_frames);
-	u32 *end = bucket;
+	u32 *end = (u32 *)(s->pages + s->nr_frames);
 	u32 i;
 
 	for (i = 0; i < s->nr_shards; i++) {
@@ -298,8 +296,27 @@ static void tstore_shards_init(struct tstore *s)
 		s->oshards[i].buckets = end;
 		end += s->oshard_buckets;
 	}
+}
+
+/**
+ * tstore_reset() - begin with an empty arena, whatever is in it
+ * @s: the store; no client has a pool, and no request is being executed
+ *
+ * For a host whose memory was restored without the arena.  Limits, statistics
+ * and the number of the last epoch remain.
+ *
+ * Context: the caller sees to it that nobody else uses the store.
+ */
+void tstore_reset(struct tstore *s)
+{
+	u32 *bucket = (u32 *)(s->pages + s->nr_frames);
+	u32 *end = bucket + (u64)s->nr_shards *
+			    (s->shard_buckets + s->oshard_buckets);
+
+	memset(s->pages, 0, s->metadata);
 	while (bucket < end)
 		*bucket++ = TSTORE_NONE;
+	tstore_banks_fill(s);
 }
 
 /**
@@ -344,6 +361,7 @@ int tstore_create(const struct tstore_config *cfg, struct tstore **out)
 	tstore_shards_init(s);
 	tstore_banks_init(s);
 	tstore_clients_init(s);
+	tstore_reset(s);
 	*out = s;
 	return 0;
 

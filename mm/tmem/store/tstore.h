@@ -108,6 +108,7 @@ struct tstore_stats {
 
 int tstore_create(const struct tstore_config *cfg, struct tstore **out);
 void tstore_destroy(struct tstore *s);
+void tstore_reset(struct tstore *s);
 void tstore_stats(struct tstore *s, struct tstore_stats *out);
 
 int tstore_client_create(struct tstore *s, u64 limit,

@@ -275,6 +275,39 @@ static void arena_must_be_aligned(void)
 	CHECK_EQ(err, -EINVAL);
 }
 
+/* The machine's memory was restored, but not the arena */
+static void reset_begins_anew(void)
+{
+	struct tstore_stats st;
+	u64 before, after;
+	unsigned int i;
+
+	world_open(256, 256);
+	CHECK_EQ(attach(w.c[0], &before), 0);
+	CHECK_EQ(pool_create(w.c[0], 0, EPHEMERAL), 0);
+	for (i = 0; i < 100; i++)
+		CHECK_EQ(put(w.c[0], 0, i, 0, 1, i), 0);
+	CHECK_EQ(pool_destroy(w.c[0], 0), 0);
+	st = world_stats();
+	CHECK(st.object_frames > 0);
+	memset(w.arena, 0xa5, st.metadata + st.pages * PAGE_SIZE);
+	tstore_reset(w.s);
+	world_check();
+	st = world_stats();
+	CHECK_EQ(st.free, st.pages);
+	CHECK_EQ(st.object_frames, 0);
+	CHECK_EQ(attach(w.c[0], &after), 0);
+	CHECK(after > before);
+	CHECK_EQ(pool_create(w.c[0], 0, PERSISTENT), 0);
+	for (i = 0; i < 100; i++)
+		CHECK(!there(w.c[0], 0, i, 0));
+	CHECK_EQ(put(w.c[0], 0, 7, 0, 8, 70), 0);
+	CHECK_EQ(get(w.c[0], 0, 7, 0, 8), 0);
+	CHECK_EQ(last.done, 8);
+	for (i = 0; i < 8; i++)
+		CHECK(got(i, 70 + i));
+}
+
 /* The numbers that the documentation promises */
 static void metadata_is_small(void)
 {
@@ -305,6 +338,7 @@ const struct scenario unit_pool[] = {
 	SCENARIO(arena_is_checked),
 	SCENARIO(arena_sizes),
 	SCENARIO(arena_must_be_aligned),
+	SCENARIO(reset_begins_anew),
 	SCENARIO(metadata_is_small),
 };
 
