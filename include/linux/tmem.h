@@ -39,6 +39,8 @@ struct tmem_io {
  * struct tmem_transport_ops - what a carrier has to offer
  * @name: name in the boot parameter and in sysfs
  * @submit: carry @nr requests to the store and wait for all of them
+ * @resume: the machine has slept, and is about to attach again; its memory may
+ *	have come from a disk.  May be NULL.
  *
  * @submit is called by the frontend in process context, possibly from
  * reclaim: it may sleep, must not allocate memory with anything that enters
@@ -50,6 +52,7 @@ struct tmem_transport_ops {
 	const char *name;
 	int (*submit)(struct tmem_transport *t, struct tmem_io *ios,
 		      unsigned int nr);
+	void (*resume)(struct tmem_transport *t);
 };
 
 /**

@@ -35,6 +35,10 @@ static struct tmem_transport __rcu *active; /* written under tmem_lock, SRCU */
 /* What ATTACH returned, under tmem_lock */
 static struct tmem_attach attached;
 
+/* The machine is going to sleep, or sleeps, and what to attach when it wakes */
+static bool sleeping; /* under tmem_lock */
+static struct tmem_transport *asleep; /* under tmem_lock */
+
 /* What the user asked for: name of a transport, "auto" or "off" */
 static char wanted[16] = "off";
 static const char * const known[] = { "off", "auto", "loop", "virtio", "xen" };
@@ -140,7 +144,7 @@ void tmem_submit(struct tmem_vec *vec)
 	if (t)
 		err = tmem_carry(t, vec);
 	srcu_read_unlock(&tmem_srcu, srcu);
-	if (err)
+	if (t && err)
 		pr_warn_ratelimited("transport failed: error %d\n", err);
 	for (i = 0; i < vec->nr; i++)
 		if (vec->ios[i].req.op == TMEM_OP_PUT &&
@@ -382,7 +386,7 @@ int tmem_transport_register(struct tmem_transport *t)
 		err = -EEXIST;
 	} else {
 		list_add_tail(&t->node, &transports);
-		if (is_wanted(t) && !rcu_access_pointer(active))
+		if (is_wanted(t) && !rcu_access_pointer(active) && !sleeping)
 			attach(t);
 	}
 	mutex_unlock(&tmem_lock);
@@ -444,8 +448,8 @@ ssize_t tmem_transport_show(char *buf)
  *
  * Context: Process context, may sleep; starts I/O.
  * Return: 0; -EPERM if the machine was booted with tmem=off; -ENODEV if there
- *	is no such carrier; the error of attaching it, or of writing to the
- *	swap devices.
+ *	is no such carrier; -EBUSY if the machine is going to sleep; the error
+ *	of attaching it, or of writing to the swap devices.
  */
 int tmem_transport_select(const char *name)
 {
@@ -457,7 +461,9 @@ int tmem_transport_select(const char *name)
 		return -EPERM;
 	}
 	mutex_lock(&tmem_lock);
-	if (!strcmp(name, "none")) {
+	if (sleeping) {
+		err = -EBUSY;
+	} else if (!strcmp(name, "none")) {
 		err = detach(false);
 	} else {
 		t = find(name);
@@ -471,31 +477,51 @@ int tmem_transport_select(const char *name)
 
 /*
  * While the machine sleeps its disk may be set back to an older state, and what
- * the store has kept would not match it.  So a new epoch begins on resume.
+ * the store has kept would not match it; and of a machine that sleeps on a disk
+ * only memory and disks come back.  So the store is left before, which moves
+ * swapped pages to their devices, and a new epoch begins on resume.
  */
+static int prepare_sleep(void)
+{
+	int err;
+
+	lockdep_assert_held(&tmem_lock);
+	asleep = rcu_dereference_protected(active,
+					   lockdep_is_held(&tmem_lock));
+	err = detach(false);
+	if (err)
+		pr_err("no sleep, as pages would be lost: free memory, or mend the swap device, and try again\n");
+	else
+		sleeping = true;
+	return err;
+}
+
+static void end_sleep(void)
+{
+	lockdep_assert_held(&tmem_lock);
+	/* It may have been unregistered meanwhile */
+	if (sleeping && is_registered(asleep)) {
+		if (asleep->ops->resume)
+			asleep->ops->resume(asleep);
+		attach(asleep);
+	}
+	sleeping = false;
+}
+
 static int tmem_pm_notify(struct notifier_block *nb, unsigned long event,
 			  void *unused)
 {
-	static struct tmem_transport *asleep; /* under tmem_lock */
 	int err = 0;
 
 	mutex_lock(&tmem_lock);
 	switch (event) {
 	case PM_HIBERNATION_PREPARE:
 	case PM_SUSPEND_PREPARE:
-		asleep = rcu_dereference_protected(active,
-						   lockdep_is_held(&tmem_lock));
-		err = detach(false);
-		if (err)
-			asleep = NULL;
+		err = prepare_sleep();
 		break;
 	case PM_POST_HIBERNATION:
 	case PM_POST_SUSPEND:
-	case PM_POST_RESTORE:
-		/* It may have been unregistered meanwhile */
-		if (is_registered(asleep))
-			attach(asleep);
-		asleep = NULL;
+		end_sleep();
 		break;
 	}
 	mutex_unlock(&tmem_lock);

@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/sizes.h>
+#include <linux/suspend.h>
 #include <linux/tmem.h>
 
 #include "tstore.h"
@@ -21,6 +22,7 @@
 /* What the rest of the kernel has to be left with */
 #define KERNEL_MIN	(32 * SZ_1M)
 
+static struct tstore *store;
 static struct tstore_client *client;
 
 /* Set by the boot parameter; then the arena */
@@ -76,6 +78,9 @@ void __init tmem_loop_reserve(void)
 		return;
 	}
 	reserve_bytes = bytes;
+	/* An image of hibernation would have to have room for all of it */
+	register_nosave_region(PFN_DOWN(__pa(arena)),
+			       PFN_UP(__pa(arena) + bytes));
 }
 
 static int loop_submit(struct tmem_transport *t, struct tmem_io *ios,
@@ -88,9 +93,16 @@ static int loop_submit(struct tmem_transport *t, struct tmem_io *ios,
 	return 0;
 }
 
+/* After hibernation the arena holds what another kernel had there */
+static void loop_resume(struct tmem_transport *t)
+{
+	tstore_reset(store);
+}
+
 static const struct tmem_transport_ops loop_ops = {
 	.name = "loop",
 	.submit = loop_submit,
+	.resume = loop_resume,
 };
 
 static struct tmem_transport loop_transport = { .ops = &loop_ops };
@@ -103,7 +115,6 @@ static int __init loop_init(void)
 		.max_clients = 1,
 		.seed = get_random_u64(),
 	};
-	struct tstore *store;
 	int err;
 
 	if (!arena)
