@@ -140,9 +140,17 @@ static void flush_worker(struct work_struct *work)
 	tmem_vec_put(vec);
 }
 
-/* The store's copies of a run are garbage; returns how many were valid */
-static unsigned long drop_slots(struct tmem_hswap *hs, unsigned long slot,
-				unsigned long nr)
+/**
+ * tmem_hswap_drop - the store's copies of a run are garbage
+ * @hs: the swap device
+ * @slot: the first
+ * @nr: how many
+ * @why: HSWAP_FREED, HSWAP_OVERWRITTEN or HSWAP_WRITTEN_BACK, to be counted
+ *
+ * Context: The caller owns the slots.
+ */
+void tmem_hswap_drop(struct tmem_hswap *hs, unsigned long slot,
+		     unsigned long nr, enum tmem_hswap_count why)
 {
 	unsigned long dropped = 0, i;
 
@@ -158,7 +166,7 @@ static unsigned long drop_slots(struct tmem_hswap *hs, unsigned long slot,
 		atomic_long_sub(dropped, &hswap_pages);
 		queue_flush(hs);
 	}
-	return dropped;
+	count(why, dropped);
 }
 
 /**
@@ -173,7 +181,7 @@ void __tmem_hswap_free(struct swap_info_struct *si, unsigned long slot,
 		       unsigned int nr)
 {
 	if (si->hswap)
-		count(HSWAP_FREED, drop_slots(si->hswap, slot, nr));
+		tmem_hswap_drop(si->hswap, slot, nr, HSWAP_FREED);
 }
 
 /**
@@ -187,9 +195,8 @@ void __tmem_hswap_forget(struct folio *folio)
 	struct tmem_hswap *hs = swp_swap_info(folio->swap)->hswap;
 
 	if (hs)
-		count(HSWAP_OVERWRITTEN,
-		      drop_slots(hs, swp_offset(folio->swap),
-				 folio_nr_pages(folio)));
+		tmem_hswap_drop(hs, swp_offset(folio->swap),
+				folio_nr_pages(folio), HSWAP_OVERWRITTEN);
 }
 
 /* ---- put ---- */
@@ -397,86 +404,13 @@ unsigned long tmem_hswap_get(const struct bio_vec *bvec, unsigned int nr)
 
 /* ---- back to the device ---- */
 
-/* Write one folio to the device if the store has it; it is in the swap cache */
-static int write_back_folio(struct swap_info_struct *si, struct folio *folio,
-			    unsigned long slot)
+/* Says so if pages could not be moved to their devices; returns 0 or the error */
+static int moved(long ret)
 {
-	struct writeback_control wbc = { .sync_mode = WB_SYNC_NONE };
-	int err = 0;
-
-	folio_lock(folio);
-	folio_wait_writeback(folio);
-	if (!folio_test_swapcache(folio) || swp_swap_info(folio->swap) != si ||
-	    slot - swp_offset(folio->swap) >= folio_nr_pages(folio) ||
-	    !test_bit(slot, si->hswap->stored))
-		goto unlock;	/* freed, or written, meanwhile */
-	if (!folio_test_uptodate(folio)) {
-		err = -EIO;
-		goto unlock;
-	}
-	count(HSWAP_WRITTEN_BACK,
-	      drop_slots(si->hswap, swp_offset(folio->swap),
-			 folio_nr_pages(folio)));
-	/* What is dirty is written by reclaim, when it is its turn */
-	if (folio_test_dirty(folio))
-		goto unlock;
-	__swap_writepage(folio, &wbc);
-	return 0;
-
-unlock:
-	folio_unlock(folio);
-	return err;
-}
-
-static int write_back_slot(struct swap_info_struct *si, unsigned long slot)
-{
-	swp_entry_t entry = swp_entry(si->type, slot);
-	struct folio *folio;
-	bool allocated;
-	int err;
-
-	if (!get_swap_device(entry))
-		return 0;	/* swapoff has found all slots free */
-	folio = __read_swap_cache_async(entry, GFP_KERNEL,
-					get_task_policy(current),
-					NO_INTERLEAVE_INDEX, &allocated, false);
-	if (folio) {
-		if (allocated)
-			swap_read_folio(folio, NULL);
-		err = write_back_folio(si, folio, slot);
-		folio_put(folio);
-	} else {
-		/* Nobody's slot any more, or there is no memory */
-		err = __swap_count(entry) ? -ENOMEM : 0;
-	}
-	put_swap_device(si);
-	return err;
-}
-
-/*
- * Move up to @nr pages of a device from the store to the device itself.
- * Returns how many slots were looked at, or an error.
- */
-static long write_back(struct tmem_hswap *hs, unsigned long nr)
-{
-	unsigned long slot = 0, moved = 0;
-	int err;
-
-	lockdep_assert_held(&hswaps_lock);
-	while (moved < nr) {
-		slot = find_next_bit(hs->stored, hs->slots, slot);
-		if (slot >= hs->slots)
-			break;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		err = write_back_slot(hs->si, slot);
-		if (err)
-			return err;
-		slot++;
-		moved++;
-		cond_resched();
-	}
-	return moved;
+	if (ret < 0)
+		pr_err("hswap: %lu pages cannot be written to their swap devices: error %ld\n",
+		       tmem_hswap_usage(), ret);
+	return min(ret, 0L);
 }
 
 /**
@@ -486,22 +420,22 @@ static long write_back(struct tmem_hswap *hs, unsigned long nr)
  * They are written to their swap devices.
  *
  * Context: Process context, may sleep; starts I/O.
- * Return: 0; -EINTR; -ENOMEM; -EIO if a page is lost.
+ * Return: 0; -EINTR; -ENOMEM; -EIO if a page is lost or the device broken.
  */
 int tmem_hswap_shrink(unsigned long nr)
 {
 	struct tmem_hswap *hs;
-	long moved = 0;
+	long ret = 0;
 
 	mutex_lock(&hswaps_lock);
 	list_for_each_entry(hs, &hswaps, node) {
-		moved = write_back(hs, nr);
-		if (moved < 0)
+		ret = tmem_hswap_write_back(hs, nr);
+		if (ret < 0)
 			break;
-		nr -= moved;
+		nr -= ret;
 	}
 	mutex_unlock(&hswaps_lock);
-	return min(moved, 0L);
+	return moved(ret);
 }
 
 /* ---- devices and carriers come and go ---- */
@@ -566,7 +500,7 @@ void tmem_hswap_attach(void)
 int tmem_hswap_detach(bool force)
 {
 	struct tmem_hswap *hs;
-	long moved = 0;
+	long ret = 0;
 
 	lockdep_assert_held(&tmem_lock);
 	mutex_lock(&hswaps_lock);
@@ -574,23 +508,21 @@ int tmem_hswap_detach(bool force)
 		if (!hs->pooled)
 			continue;
 		hswap_quiesce(hs);
-		moved = write_back(hs, ULONG_MAX);
-		if (moved < 0 && !force)
+		ret = tmem_hswap_write_back(hs, ULONG_MAX);
+		if (ret < 0 && !force)
 			break;
 	}
 	list_for_each_entry(hs, &hswaps, node) {
 		if (!hs->pooled)
 			continue;
-		if (moved < 0 && !force)
+		if (ret < 0 && !force)
 			WRITE_ONCE(hs->active, true);
 		else
 			hswap_end_pool(hs);
 	}
 	mutex_unlock(&hswaps_lock);
-	if (moved < 0)
-		pr_err("hswap: %lu pages cannot be written to their swap devices: error %ld\n",
-		       tmem_hswap_usage(), moved);
-	return force ? 0 : min(moved, 0L);
+	ret = moved(ret);
+	return force ? 0 : ret;
 }
 
 /**

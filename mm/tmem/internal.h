@@ -375,6 +375,9 @@ extern bool tmem_hswap_enabled, tmem_hswap_after_zswap;
 extern unsigned long tmem_hswap_limit;
 DECLARE_PER_CPU(unsigned long [HSWAP_NR_COUNTS], tmem_hswap_counts);
 
+void tmem_hswap_drop(struct tmem_hswap *hs, unsigned long slot,
+		     unsigned long nr, enum tmem_hswap_count why);
+long tmem_hswap_write_back(struct tmem_hswap *hs, unsigned long nr);
 unsigned long tmem_hswap_usage(void);
 int tmem_hswap_shrink(unsigned long nr);
 void tmem_hswap_attach(void);
