@@ -39,7 +39,8 @@ RUN = """Runs COMMAND in a freshly booted guest and returns its status.
 COMMAND is a shell command line if it is one argument, else a program with its arguments; busybox sh runs it, in /mnt.
 Its stdout and stderr, and nothing else, are vm's stdout. Its stdin is empty. In the guest: /mnt the filesystem of --fs,
 /share that of --share, $VM_DISK and $VM_SWAP_DISK the disks' names (/sys/block/$VM_DISK/stat counts reads), cgroup2,
-debugfs and tracefs at their usual places, busybox's commands, and the programs of --with."""
+debugfs and tracefs at their usual places, busybox's commands, and the programs of --with. A qemu guest that hibernates to
+its swap disk is started again, to resume; /share does not work then, as virtio-9p does not know of sleep."""
 
 
 def size(text):

@@ -109,6 +109,14 @@ class Disks:
         """The name of a disk in the guest, which finds them in our order."""
         return 'vd' + 'abc'[self.names().index(name)] if name in self.names() else ''
 
+    def hold_memory(self):
+        """Is there an image of hibernation on the swap disk?"""
+        if 'swap' not in self.names():
+            return False
+        with open(f'{self.tmp}/swap.img', 'rb') as image:
+            image.seek(4086)
+            return image.read(10) == b'S1SUSPEND\0'
+
     def arguments(self, queues):
         argv = ['qemu-storage-daemon', '--pidfile', f'{self.tmp}/disks.pid']
         if self.iops:

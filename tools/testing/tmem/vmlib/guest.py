@@ -35,7 +35,10 @@ class Guest:
         self.process = None
 
     def start(self, initrd, arguments):
-        """Starts the guest with its lines as pipes; the guest's ends are closed here."""
+        """Starts the guest, anew if need be, with its lines as pipes; the guest's ends are closed here."""
+        for fd in (self.input, self.output, self.control, self.console):
+            if fd is not None:
+                os.close(fd)
         stdin, self.input = pipe()
         self.output, out = pipe()
         self.control, control = pipe()
@@ -113,6 +116,8 @@ class Qemu(Guest):
 
     def command_line(self, initrd, arguments, control, console):
         options = self.options
+        swap = self.disks.device('swap')
+        arguments = [*arguments, f'resume=/dev/{swap}'] if swap else arguments
         model = '' if options.accel == 'tcg' else kvm_model(self.kernel, initrd)
         if options.accel == 'kvm' and not model:
             raise Failure('--accel kvm: no guest runs under KVM here')

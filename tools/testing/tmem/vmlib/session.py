@@ -72,7 +72,7 @@ class Session:
         self.trouble = None     # init's
         self.ready = self.timed_out = False
         self.before_asking = None
-        self.sinks = {guest.output: self.on_output, guest.control: self.on_control, guest.console: self.on_console}
+        self.deadline = time.monotonic() + options.timeout if options.timeout else float('inf')
 
     def on_output(self, data):
         # Kept here while our reader is slow: the guest shall not wait, which UML's serial lines do badly.
@@ -110,18 +110,19 @@ class Session:
 
     def carry(self):
         """Moves data between the lines until the guest has ended and said all."""
-        deadline = time.monotonic() + self.options.timeout if self.options.timeout else float('inf')
-        waiting = set(self.sinks)
+        guest = self.guest
+        sinks = {guest.output: self.on_output, guest.control: self.on_control, guest.console: self.on_console}
+        waiting = set(sinks)
         if self.options.interactive:
             waiting.add(0)
         ended = None
         while waiting - {0} or self.unread:
             now = time.monotonic()
-            if now > deadline and not self.timed_out and not ended:
+            if now > self.deadline and not self.timed_out and not ended:
                 self.timed_out = True
                 self.ask_why()
-                deadline = now + 3
-            elif now > (ended or deadline) and not (ended and self.unread):
+                self.deadline = now + 3
+            elif now > (ended or self.deadline) and not (ended and self.unread):
                 break
             full = {self.guest.output} if len(self.unread) > UNREAD_LIMIT else set()
             readable, writable, _ = select.select(waiting - full, [1] if self.unread else [], [], 0.1)
@@ -132,17 +133,26 @@ class Session:
                     data = self.on_stdin()
                 else:
                     data = os.read(fd, 1 << 16)
-                    self.sinks[fd](data)
+                    sinks[fd](data)
                 if not data:
                     waiting.discard(fd)
             # A guest that is gone has its last words in the pipes; who holds them open after that is no concern of ours.
             if not ended and self.guest.process.poll() is not None:
                 ended = now + 2
 
-    def ask_why(self):
+    def said(self):
+        """What the console's log has."""
         self.log.flush()
         with open(self.log.name, encoding='utf-8', errors='replace') as log:
-            self.before_asking = len(log.read().replace('\r', ''))
+            return log.read().replace('\r', '')
+
+    def hibernates(self):
+        """Is the guest gone with its memory on its swap disk, to go on when it is started again?"""
+        return (self.status is None and self.trouble is None and not self.timed_out and self.guest.disks.hold_memory() and
+                not console.reports(self.said()))
+
+    def ask_why(self):
+        self.before_asking = len(self.said())
         try:
             self.guest.complain()
         except OSError:
@@ -150,9 +160,7 @@ class Session:
 
     def judge(self):
         """The status to return; says on stderr why if it is not COMMAND's."""
-        self.log.flush()
-        with open(self.log.name, encoding='utf-8', errors='replace') as log:
-            text = log.read().replace('\r', '')
+        text = self.said()
         if self.timed_out:
             what = 'COMMAND did not end' if self.ready else 'the guest did not come up'
             say(f'timeout: {what} within {self.options.timeout:g} s; the end of its console:')
@@ -223,18 +231,20 @@ def run(tmp, options):
     if not options.quiet:
         say(f'console log: {path}')
     with log:
-        try:
-            guest.start(f'{tmp}/initrd', arguments)
-        except (Failure, OSError) as failure:
-            say(failure)
-            return HARNESS
         session = Session(guest, options, log)
         if options.interactive:
             raw_terminal()
         try:
+            guest.start(f'{tmp}/initrd', arguments)
             session.carry()
+            while session.hibernates():
+                guest.start(f'{tmp}/initrd', arguments)
+                session.carry()
         except BrokenPipeError:
             return 141          # who read our output is gone
+        except (Failure, OSError) as failure:
+            say(failure)
+            return HARNESS
         return session.judge()
 
 
