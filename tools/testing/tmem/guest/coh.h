@@ -25,6 +25,9 @@
 #define PAGE	4096UL
 #define ROOM	(8UL << 20)	/* no file grows beyond this */
 
+#define TMEM	"/sys/kernel/mm/tmem/"
+#define HSWAP	TMEM "hswap/"
+
 #define EXT4_MAGIC	0xef53
 #define XFS_MAGIC	0x58465342
 #define BTRFS_MAGIC	0x9123683e
@@ -36,6 +39,14 @@ struct file {
 	uint32_t id, gen;
 	size_t size;
 	unsigned char *want;	/* ROOM bytes; zero beyond size */
+};
+
+/* Memory that is swapped */
+struct region {
+	unsigned char *mem;
+	size_t pages;
+	uint32_t id;
+	uint32_t *gen;		/* of each page; 0: zeroes */
 };
 
 /* What hcache has counted */
@@ -98,6 +109,17 @@ void file_forget_inode(struct file *f, bool shadows);
 void file_check_hits(struct file *f, long least);
 void reclaim(const char *how_much);
 void burst(size_t bytes);
+
+/* region.c */
+void region_init(struct region *r, uint32_t id, size_t nr, int flags);
+void region_exit(struct region *r);
+void page_write(struct region *r, size_t page);
+void page_check(struct region *r, size_t page);
+void region_write(struct region *r);
+void region_check(struct region *r);
+void region_evict(struct region *r);
+void region_check_loaded(struct region *r);
+long loaded(void);
 
 /* The tests.  Each is a function that returns if all is well. */
 struct test {

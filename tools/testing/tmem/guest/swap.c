@@ -2,9 +2,8 @@
 /*
  * hswap, tested from user space: memory comes back from swap as it was
  *
- * Every word says which region it belongs to, which of the writes of its page
- * it comes from, and where it is.  A test in which nothing was stored in hswap,
- * or nothing came from it, has failed.
+ * A test in which nothing was stored in hswap, or nothing came from it, has
+ * failed.
  */
 #include <dirent.h>
 #include <getopt.h>
@@ -15,125 +14,14 @@
 
 #include "coh.h"
 
-#define TMEM	"/sys/kernel/mm/tmem/"
-#define HSWAP	TMEM "hswap/"
 #define KSM	"/sys/kernel/mm/ksm/"
 #define THP	"/sys/kernel/mm/transparent_hugepage/enabled"
-
-struct region {
-	unsigned char *mem;
-	size_t pages;
-	uint32_t id;
-	uint32_t *gen;		/* of each page; 0: zeroes */
-};
 
 static const char *device;
 static size_t pages = 2048;	/* of a region */
 static double seconds = 10;
 static unsigned int threads = 3, seed;
 static bool toggle;
-
-static long loaded(void)
-{
-	return read_long(HSWAP "loaded");
-}
-
-/* ---- regions ---- */
-
-static void region_init(struct region *r, uint32_t id, size_t nr, int flags)
-{
-	r->mem = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE,
-		      flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	r->gen = calloc(nr, sizeof(*r->gen));
-	if (r->mem == MAP_FAILED || !r->gen)
-		fail("no memory");
-	r->pages = nr;
-	r->id = id;
-}
-
-static void region_exit(struct region *r)
-{
-	munmap(r->mem, r->pages * PAGE);
-	free(r->gen);
-}
-
-static void page_write(struct region *r, size_t page)
-{
-	r->gen[page]++;
-	pattern(r->mem + page * PAGE, r->id, r->gen[page], page * PAGE, PAGE);
-}
-
-static void page_check(struct region *r, size_t page)
-{
-	const uint64_t *word = (uint64_t *)(r->mem + page * PAGE);
-	uint64_t want, got;
-	size_t i;
-
-	for (i = 0; i < PAGE / 8; i++) {
-		want = r->gen[page] ? word_of(r->id, r->gen[page],
-					      page * PAGE + i * 8) : 0;
-		got = word[i];
-		if (got != want)
-			fail("region %u, page %zu, word %zu: %#llx, wanted %#llx",
-			     r->id, page, i, (unsigned long long)got,
-			     (unsigned long long)want);
-	}
-}
-
-static void region_write(struct region *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->pages; i++)
-		page_write(r, i);
-}
-
-static void region_check(struct region *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->pages; i++)
-		page_check(r, i);
-}
-
-/* In memory, be it in the swap cache */
-static size_t region_resident(struct region *r)
-{
-	unsigned char *vec = malloc(r->pages);
-	size_t n = 0, i;
-
-	if (!vec)
-		fail("no memory");
-	must(mincore(r->mem, r->pages * PAGE, vec));
-	for (i = 0; i < r->pages; i++)
-		n += vec[i] & 1;
-	free(vec);
-	return n;
-}
-
-/* What has been swapped out stays in the swap cache until it is reclaimed, too */
-static void region_evict(struct region *r)
-{
-	int tries;
-
-	must(madvise(r->mem, r->pages * PAGE, MADV_PAGEOUT));
-	for (tries = 0; tries < 20 && region_resident(r) > r->pages / 8; tries++)
-		reclaim("16M");
-	if (region_resident(r) > r->pages / 4)
-		fail("of %zu pages %zu cannot be evicted", r->pages,
-		     region_resident(r));
-}
-
-/* All is right, and at least half of it came from hswap */
-static void region_check_loaded(struct region *r)
-{
-	long before = loaded();
-
-	region_check(r);
-	if (loaded() - before < (long)r->pages / 2)
-		fail("of %zu pages %ld came from hswap", r->pages,
-		     loaded() - before);
-}
 
 /* ---- tests ---- */
 
