@@ -27,6 +27,9 @@ kernel-debug: ## build the x86-64 kernel with lockdep, KASAN and fault injection
 demo: ## a small guest reads files and walks through memory, without and with a store: build/demo/
 	@scripts/demo
 
+bench-guest: ## what a page costs, and what it gains, beside zswap, zram and a disk (an hour): build/bench/
+	@scripts/bench-guest
+
 shell: ## a guest with a shell, on this terminal
 	@$(vm) shell
 
@@ -48,4 +51,5 @@ check-faults: ## all coherence tests in guests whose store misbehaves in every w
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug demo shell kunit check series check-series check-faults clean
+.PHONY: help deps apply kernel kernel-x86 kernel-debug demo bench-guest shell kunit check series check-series \
+	check-faults clean

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What bench-guest makes of its runs: figures, a table in reStructuredText, and plots by gnuplot."""
+
+import os
+import statistics
+import subprocess
+
+from house import Failure
+
+
+def spread(values):
+    """Median, least and greatest of what was measured; None in the values stands for 'never'."""
+    known = [value for value in values if value is not None]
+    if len(known) <= len(values) / 2:
+        return None
+    return {'median': statistics.median(known), 'min': min(known), 'max': max(known)}
+
+
+def met(figure, ratio, value):
+    if figure.target is None:
+        return None
+    seen = ratio if figure.baseline else value
+    return bool(seen) and seen['median'] <= figure.target
+
+
+def figure_of(figure, runs):
+    values = [figure.value(run) for run in runs]
+    result = {'label': figure.label, 'unit': figure.unit, 'values': values, 'value': spread(values), 'against': figure.against,
+              'ratios': None, 'ratio': None, 'target': figure.target}
+    if figure.baseline:
+        below = [figure.baseline(run) for run in runs]
+        result['ratios'] = [value / base if base else None for value, base in zip(values, below)]
+        result['ratio'] = spread(result['ratios'])
+    result['met'] = met(figure, result['ratio'], result['value'])
+    return result
+
+
+def summary_of(part, runs, options):
+    """What goes into summary.json: the figures, and what they were made of."""
+    return {'title': part.title, 'about': part.about, 'plot': part.plot, 'runs': len(runs), 'quick': options.quick,
+            'machine': options.machine, 'figures': [figure_of(figure, runs) for figure in part.figures], 'samples': runs}
+
+
+# ---- the table ----
+
+def number(value):
+    if value is None:
+        return 'never'
+    if value and abs(value) < 0.1:
+        return f'{value:.4f}'
+    return f'{value:.3f}' if abs(value) < 2 else f'{value:.2f}' if abs(value) < 20 else f'{value:,.0f}'
+
+
+def with_spread(seen):
+    return f"{number(seen['median'])} ({number(seen['min'])}..{number(seen['max'])})" if seen else 'never'
+
+
+def rows_of(summary):
+    for figure in summary['figures']:
+        target = ''
+        if figure['target'] is not None:
+            target = f"<= {figure['target']:g}: {'met' if figure['met'] else 'missed'}"
+        unit = f", {figure['unit']}" if figure['unit'] else ''
+        yield (figure['label'] + unit, with_spread(figure['value']), figure['against'] or '--',
+               with_spread(figure['ratio']) if figure['against'] else '--', target or '--')
+
+
+def table(summary):
+    rows = [('What', 'Median (min..max)', 'Against', 'Ratio', 'Target'), *rows_of(summary)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rule = '  '.join('=' * width for width in widths)
+    lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    return '\n'.join([rule, lines[0], rule, *lines[1:], rule]) + '\n'
+
+
+def section(name, summary):
+    quick = ', quick' if summary['quick'] else ''
+    title = f"{name}: {summary['title']}"
+    return (f"{title}\n{'=' * len(title)}\n\n{summary['machine']}.\nMedians of {summary['runs']} runs{quick}.  "
+            f"{summary['about']}\n\n{table(summary)}")
+
+
+# ---- plots ----
+
+STYLE = '''set terminal svg size {width},{height} font "sans,11" background "white"
+set output "{out}"
+set title "{title}" noenhanced
+set key top left noenhanced
+'''
+RATIOS = '''set yrange [-0.7:{count}-0.3]
+set xlabel "of the baseline; the line is the target"
+set grid x
+set ytics ({ticks}) noenhanced
+set xrange [0:*]
+plot "{data}" using 2:1:3:4 with xerrorbars pt 7 lc rgb "#1f4e79" title "median, min..max", \\
+     "{data}" using ($5 > 0 ? $5 : NaN):1 with points pt 2 lc rgb "#c00000" title "target"
+'''
+LINES = '''set xlabel "{xlabel}"
+set ylabel "{ylabel}"
+set grid
+set yrange [0:*]
+{more}
+plot {series}
+'''
+
+
+def quoted(text):
+    return text.replace('"', "'")
+
+
+def gnuplot(out, name, summary, script, height=420):
+    head = STYLE.format(out=out / f'{name}.svg', title=quoted(summary['title']), width=760, height=height)
+    done = subprocess.run(['gnuplot'], input=head + script, text=True, stderr=subprocess.PIPE)
+    if done.returncode:
+        raise Failure(f'gnuplot: {done.stderr.strip()}')
+
+
+def plot_ratios(out, name, summary):
+    figures = [figure for figure in reversed(summary['figures']) if figure['ratio']]
+    data = out / f'{name}.dat'
+    with open(data, 'w', encoding='utf-8') as lines:
+        for place, figure in enumerate(figures):
+            seen = figure['ratio']
+            print(place, seen['median'], seen['min'], seen['max'], figure['target'] or -1, figure['label'], file=lines)
+    ticks = ', '.join(f'"{quoted(figure["label"])} / {figure["against"]}" {place}' for place, figure in enumerate(figures))
+    gnuplot(out, name, summary, RATIOS.format(count=len(figures), ticks=ticks, data=data), 120 + 22 * len(figures))
+
+
+def plot_lines(out, name, summary):
+    """make: 'CONFIG -jN' is a line's point."""
+    lines, files = {}, []
+    for figure in summary['figures']:
+        config, jobs = figure['label'].split(' -j')
+        lines.setdefault(config, []).append((int(jobs), figure['value']))
+    for config, points in lines.items():
+        path = out / f'{name}-{config}.dat'
+        path.write_text(''.join(f"{jobs} {seen['median']} {seen['min']} {seen['max']}\n" for jobs, seen in points))
+        files.append(f'"{path}" with yerrorlines pt 7 title "{config}"')
+    gnuplot(out, name, summary, LINES.format(xlabel='jobs', ylabel='seconds', more='set logscale x 2', series=', '.join(files)))
+
+
+def plot_settle(out, summary):
+    """What hcache did in each half second of the last run of each mode."""
+    for case, said in summary['samples'][-1].items():
+        if 'sample' not in said:
+            continue
+        rows = [[float(word) for word in line.split()[1:]] for line in said['sample']]
+        name = 'settle-' + case.split(', ')[1]
+        path = out / f'{name}.dat'
+        with open(path, 'w', encoding='utf-8') as data:
+            for before, after in zip(rows, rows[1:]):
+                pages = [(b - a) / (after[0] - before[0]) for a, b in zip(before[1:], after[1:])]
+                print(round(after[0] - rows[0][0], 2), *pages, file=data)
+        series = ', '.join(f'"{path}" using 1:{column} with lines title "{title}"'
+                           for column, title in ((2, 'puts'), (3, 'hits'), (4, 'misses')))
+        gnuplot(out, name, {'title': f'reading again, streaming, reading again; admission {case.split(", ")[1]}'},
+                LINES.format(xlabel='seconds', ylabel='pages a second', more='', series=series))
+
+
+def write(out, parts):
+    """table.rst and the plots of all parts that there are."""
+    (out / 'table.rst').write_text('\n'.join(section(name, summary) for name, summary in parts.items()))
+    for name, summary in parts.items():
+        (plot_lines if summary['plot'] == 'lines' else plot_ratios)(out, name, summary)
+        if name == 'stream':
+            plot_settle(out, summary)
+    return [os.path.relpath(path) for path in sorted(out.iterdir()) if path.suffix in ('.json', '.rst', '.svg')]
