@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The files that the guests of bench-guest work with: programs, contents of pages, streams, a compiler's root."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -50,25 +51,34 @@ def share(directory):
             raise Failure(f'cannot compile {source}, see above')
     for name, size in ('content', CONTENT), ('sample', SAMPLE):
         if not (directory / name).exists():
-            (directory / name).write_bytes(content(size))
+            new = directory / f'{name}.new'
+            new.write_bytes(content(size))
+            new.rename(directory / name)
+
+
+def laid_out(name, fill):
+    """A directory of the cache that fill(DIRECTORY) fills the first time."""
+    top = house.cache() / name
+    with house.lock(house.cache() / 'bench.lock', 'another bench-guest to lay out its files'):
+        if not top.exists():
+            new = top.with_suffix('.new')
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(parents=True)
+            fill(new)
+            new.rename(top)
+    return top
 
 
 def stream_files(stream_mib, again_mib):
-    """A directory with files of these sizes, in the cache."""
-    top = house.cache() / f'bench-stream-{stream_mib}-{again_mib}'
-    with house.lock(house.cache() / 'bench.lock', 'another bench-guest to lay out its files'):
-        if top.exists():
-            return top
-        new = top.with_suffix('.new')
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
+    """A directory with files of these sizes."""
+    def fill(top):
         piece = content(2 << 20)
         for name, mib in ('stream', stream_mib), ('again', again_mib):
-            with open(new / name, 'wb') as out:
+            with open(top / name, 'wb') as out:
                 for _ in range(mib // 2):
                     out.write(piece)
-        new.rename(top)
-    return top
+
+    return laid_out(f'bench-stream-{stream_mib}-{again_mib}', fill)
 
 
 # ---- a root with a compiler, make, and a directory of a kernel to compile ----
@@ -107,9 +117,8 @@ def toolchain(build, count):
     objects = [found for path in sorted((build / 'lib').glob('.*.o.cmd')) if (found := recorded(path))][:count]
     if len(objects) < count:
         raise Failure(f'{build}/lib: only {len(objects)} files were compiled there')
-    root = house.cache() / f'bench-root-{count}'
-    with house.lock(house.cache() / 'bench.lock', 'another bench-guest to lay out its files'):
-        shutil.rmtree(root, ignore_errors=True)
+
+    def fill(root):
         for name in ('usr/bin', 'usr/lib', 'src/build/o', 'tmp', 'dev'):
             (root / name).mkdir(parents=True)
         for name in ('bin', 'lib', 'lib64'):
@@ -120,4 +129,7 @@ def toolchain(build, count):
         copy_sources(root, build, objects)
         rules = ''.join(f'o/{name}:\n\t@{compile_it}\n' for name, compile_it, _ in objects)
         (root / 'src/build/Makefile').write_text('all: ' + ' '.join(f'o/{name}' for name, _, _ in objects) + '\n' + rules)
-    return root
+
+    compiler = subprocess.check_output(['gcc', '--version'], text=True)
+    digest = hashlib.sha256(f'{compiler}{objects}{Path(__file__).read_text()}'.encode()).hexdigest()[:12]
+    return laid_out(f'bench-root-{digest}', fill)

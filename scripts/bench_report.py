@@ -4,6 +4,7 @@
 import os
 import statistics
 import subprocess
+import textwrap
 
 from house import Failure
 
@@ -16,22 +17,23 @@ def spread(values):
     return {'median': statistics.median(known), 'min': min(known), 'max': max(known)}
 
 
-def met(figure, ratio, value):
-    if figure.target is None:
+def met(figure, target, ratio, value):
+    if target is None:
         return None
     seen = ratio if figure.baseline else value
-    return bool(seen) and seen['median'] <= figure.target
+    return bool(seen) and seen['median'] <= target
 
 
 def figure_of(figure, runs):
     values = [figure.value(run) for run in runs]
+    target = figure.target(runs) if callable(figure.target) else figure.target
     result = {'label': figure.label, 'unit': figure.unit, 'values': values, 'value': spread(values), 'against': figure.against,
-              'ratios': None, 'ratio': None, 'target': figure.target}
+              'ratios': None, 'ratio': None, 'target': target}
     if figure.baseline:
         below = [figure.baseline(run) for run in runs]
         result['ratios'] = [value / base if base else None for value, base in zip(values, below)]
         result['ratio'] = spread(result['ratios'])
-    result['met'] = met(figure, result['ratio'], result['value'])
+    result['met'] = met(figure, target, result['ratio'], result['value'])
     return result
 
 
@@ -46,27 +48,25 @@ def summary_of(part, runs, options):
 def number(value):
     if value is None:
         return 'never'
-    if value and abs(value) < 0.1:
-        return f'{value:.4f}'
     return f'{value:.3f}' if abs(value) < 2 else f'{value:.2f}' if abs(value) < 20 else f'{value:,.0f}'
 
 
-def with_spread(seen):
-    return f"{number(seen['median'])} ({number(seen['min'])}..{number(seen['max'])})" if seen else 'never'
+def between(seen):
+    return f"({number(seen['min'])}..{number(seen['max'])})"
 
 
 def rows_of(summary):
+    """The spread is that of the ratio; where there is none, that of the value."""
     for figure in summary['figures']:
-        target = ''
-        if figure['target'] is not None:
-            target = f"<= {figure['target']:g}: {'met' if figure['met'] else 'missed'}"
-        unit = f", {figure['unit']}" if figure['unit'] else ''
-        yield (figure['label'] + unit, with_spread(figure['value']), figure['against'] or '--',
-               with_spread(figure['ratio']) if figure['against'] else '--', target or '--')
+        value, ratio = figure['value'], figure['ratio']
+        median = f"{number(value['median'])} {figure['unit']}".strip() if value else 'never'
+        spread_of = '--' if not value else f"{number(ratio['median'])} {between(ratio)}" if ratio else between(value)
+        target = '--' if figure['target'] is None else f"{figure['target']:g} {'met' if figure['met'] else 'missed'}"
+        yield figure['label'], median, figure['against'] or '--', spread_of, target
 
 
 def table(summary):
-    rows = [('What', 'Median (min..max)', 'Against', 'Ratio', 'Target'), *rows_of(summary)]
+    rows = [('What', 'Median', 'Against', 'Ratio (min..max)', 'Target, <='), *rows_of(summary)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rule = '  '.join('=' * width for width in widths)
     lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
@@ -76,8 +76,8 @@ def table(summary):
 def section(name, summary):
     quick = ', quick' if summary['quick'] else ''
     title = f"{name}: {summary['title']}"
-    return (f"{title}\n{'=' * len(title)}\n\n{summary['machine']}.\nMedians of {summary['runs']} runs{quick}.  "
-            f"{summary['about']}\n\n{table(summary)}")
+    said = f"{summary['machine']}.  Medians of {summary['runs']} runs{quick}.  {summary['about']}"
+    return f"{title}\n{'=' * len(title)}\n\n{textwrap.fill(said, 80)}\n\n{table(summary)}"
 
 
 # ---- plots ----

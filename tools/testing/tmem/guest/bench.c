@@ -92,7 +92,7 @@ static int is_zero(const uint64_t *word)
 	size_t i;
 
 	for (i = 0; i < PAGE / sizeof(*word); i++)
-		if (*(volatile const uint64_t *)(word + i))
+		if (word[i])
 			return 0;
 	return 1;
 }
@@ -160,7 +160,7 @@ static unsigned long number_in(const char *path, const char *name)
 }
 
 /* The kernel says EAGAIN if it did not find as much as it was asked for */
-static void reclaim(size_t bytes, const char *how)
+static void evict(size_t bytes, const char *how)
 {
 	int fd = open("/sys/fs/cgroup/memory.reclaim", O_WRONLY);
 	char text[64];
@@ -186,7 +186,7 @@ static void free_swapped(void)
 		if (number_in("/proc/vmstat", "nr_writeback ") * PAGE >= CHUNK)
 			usleep(1000);
 		else
-			reclaim(cached, " swappiness=200");
+			evict(cached, " swappiness=200");
 	}
 	fprintf(stderr, "bench: %lu KiB stay in the swap cache\n", cached >> 10);
 	exit(1);
@@ -255,7 +255,7 @@ static void bench_reclaim(size_t mib)
 	unsigned long before = number_in("/proc/meminfo", "Cached:"), after;
 	double start = now(), took;
 
-	reclaim(mib << 20, "");
+	evict(mib << 20, "");
 	took = now() - start;
 	after = number_in("/proc/meminfo", "Cached:");
 	if (after >= before)
@@ -264,6 +264,9 @@ static void bench_reclaim(size_t mib)
 }
 
 /* ---- what a machine does that has enough memory ---- */
+
+#define NR_IDLE		5
+#define MAX_SLICES	4096
 
 static int idle_fd;
 static off_t idle_size;
@@ -318,16 +321,13 @@ static const struct {
 	const char *name;
 	void (*once)(void);
 	int times;		/* takes a few ms, so that noise can be told */
-} idle[] = {
+} idle[NR_IDLE] = {
 	{ "syscall", idle_syscall, 20000 },
 	{ "read_4k", idle_read_4k, 5000 },
 	{ "read_128k", idle_read_128k, 500 },
 	{ "fault", idle_fault, 50 },
 	{ "rewrite", idle_rewrite, 100 },
 };
-
-#define NR_IDLE		(sizeof(idle) / sizeof(idle[0]))
-#define MAX_SLICES	4096
 
 static int compare(const void *a, const void *b)
 {
