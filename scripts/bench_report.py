@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What bench-guest makes of its runs: figures, a table in reStructuredText, and plots by gnuplot."""
 
+import math
 import os
 import statistics
 import subprocess
@@ -10,31 +11,30 @@ from house import Failure
 
 
 def spread(values):
-    """Median, least and greatest of what was measured; None in the values stands for 'never'."""
-    known = [value for value in values if value is not None]
-    if len(known) <= len(values) / 2:
-        return None
-    return {'median': statistics.median(known), 'min': min(known), 'max': max(known)}
+    """Median, least and greatest; None stands for 'never', which is more than any number."""
+    known = [math.inf if value is None else value for value in values]
+    seen = {'median': statistics.median(known), 'min': min(known), 'max': max(known)}
+    return {name: None if value == math.inf else value for name, value in seen.items()}
 
 
-def met(figure, target, ratio, value):
+def verdict(target, seen):
+    """Whether a target is met; 'unclear' if some runs say so and others do not."""
     if target is None:
         return None
-    seen = ratio if figure.baseline else value
-    return bool(seen) and seen['median'] <= target
+    fine = [value is not None and value <= target for value in (seen['min'], seen['max'])]
+    return 'met' if all(fine) else 'unclear' if any(fine) else 'missed'
 
 
 def figure_of(figure, runs):
     values = [figure.value(run) for run in runs]
+    below = [figure.baseline(run) for run in runs] if figure.baseline else []
+    if figure.best:
+        values, below = [min(values)], [min(below)]
+    ratios = [value / base if base else None for value, base in zip(values, below)] if below else None
     target = figure.target(runs) if callable(figure.target) else figure.target
-    result = {'label': figure.label, 'unit': figure.unit, 'values': values, 'value': spread(values), 'against': figure.against,
-              'ratios': None, 'ratio': None, 'target': target}
-    if figure.baseline:
-        below = [figure.baseline(run) for run in runs]
-        result['ratios'] = [value / base if base else None for value, base in zip(values, below)]
-        result['ratio'] = spread(result['ratios'])
-    result['met'] = met(figure, target, result['ratio'], result['value'])
-    return result
+    value, ratio = spread(values), spread(ratios) if ratios else None
+    return {'label': figure.label, 'unit': figure.unit, 'values': values, 'value': value, 'against': figure.against,
+            'ratios': ratios, 'ratio': ratio, 'target': target, 'verdict': verdict(target, ratio if below else value)}
 
 
 def summary_of(part, runs, options):
@@ -59,9 +59,9 @@ def rows_of(summary):
     """The spread is that of the ratio; where there is none, that of the value."""
     for figure in summary['figures']:
         value, ratio = figure['value'], figure['ratio']
-        median = f"{number(value['median'])} {figure['unit']}".strip() if value else 'never'
-        spread_of = '--' if not value else f"{number(ratio['median'])} {between(ratio)}" if ratio else between(value)
-        target = '--' if figure['target'] is None else f"{figure['target']:g} {'met' if figure['met'] else 'missed'}"
+        median = number(value['median']) + (f" {figure['unit']}" if figure['unit'] and value['median'] is not None else '')
+        spread_of = f"{number(ratio['median'])} {between(ratio)}" if ratio else between(value)
+        target = '--' if figure['target'] is None else f"{figure['target']:g} {figure['verdict']}"
         yield figure['label'], median, figure['against'] or '--', spread_of, target
 
 
