@@ -166,8 +166,8 @@ def idle(options):
         figures += [Figure(f'{case}, mean{label}', 'ns', mean(case), 'unpatched', mean('unpatched'), 1.005, best)
                     for label, best in (('', False), (', best', True))]
     return Part('idle', 'Cost where there is enough memory',
-                "n is CONFIG_TMEM=n, off and loop are tmem=.  The best tenth of each guest's slices; the mean is the geometric one; "
-                'best compares the best of all runs.',
+                "n is CONFIG_TMEM=n, off and loop are tmem=.  The best tenth of each guest's slices; "
+                'the mean is the geometric one; best compares the best of all runs.',
                 cases, figures)
 
 
@@ -182,7 +182,7 @@ sample() {
 	echo "= sample $phase $now $(cat $hcache/stored $hcache/hits $hcache/misses $hcache/lost | tr '\n' ' ')"
 }
 rounds() { while :; do $bench read $1 $2; done; }
-for phase in again-1:again:AGAIN stream:stream:MIB again-2:again:AGAIN; do
+for phase in again-1:again:AGAIN stream:stream:WHOLE again-2:again:AGAIN; do
 	IFS=: read phase file mib <<-END
 		$phase
 	END
@@ -213,13 +213,14 @@ def many_hits(stored, hits, misses, lost):
 
 
 def stream(options):
-    mem, pool, again, samples = (96, 64, 112, 6) if options.quick else (160, 128, 200, 16)
+    mem, pool, again, samples = (96, 64, 112, 6) if options.quick else (160, 128, 200, 14)
     mib = mem * 4
     cases, figures = [], []
 
     def script(text, mode):
         admission = f'echo {mode} >$hcache/admission' if mode else ''
-        for name, value in (('ADMISSION', admission), ('MIB', mib), ('FILLED', mem + pool), ('AGAIN', again), ('SAMPLES', samples)):
+        for name, value in (('ADMISSION', admission), ('MIB', mib), ('FILLED', mem + pool), ('WHOLE', mem + pool + mib),
+                            ('AGAIN', again), ('SAMPLES', samples)):
             text = text.replace(name, str(value))
         return text
 
@@ -230,7 +231,7 @@ def stream(options):
         for mode in options.admissions:
             case = f'{mode}, {disk}'
             cases.append(Case(case, [*base, *speed, *loop], script(STREAM, mode)))
-            figures.append(Figure(case, 'ns/page', of(case, 'read'), 'off', of(f'off, {disk}', 'read'), 1.02))
+            figures.append(Figure(case, 'ns', of(case, 'read'), 'off', of(f'off, {disk}', 'read'), 1.02))
     for mode in options.admissions:
         case = f'settle, {mode}'
         cases.append(Case(case, [*base, '--disk-iops', '1000', *loop], script(SETTLE, mode)))
@@ -238,7 +239,8 @@ def stream(options):
             figures.append(Figure(f'{mode}: {label}', 's', lambda run, case=case, phase=phase, good=good:
                                   settled(run[case]['sample'], phase, good), target=5))
     return Part('stream', f'{mib} MiB that are read once, in a guest of {mem} MiB with a pool of {pool} MiB',
-                f'The default of admission is {options.admission}.  puts fall: how long until they are a tenth of the pages read, '
+                f'Times are of a page.  The default of admission is {options.admission}.  '
+                'puts fall: how long until they are a tenth of the pages read, '
                 f'when reading the same {again} MiB is followed by the stream.  hits rise: until they are 80 % of the pages read, '
                 'when the stream is followed by those.', cases, figures)
 
