@@ -247,6 +247,8 @@ def stream(options):
 
 # ---- swap: more anonymous memory than there is ----
 
+# A guest that powers off while pages are still being swapped out may hang.
+QUIET = 'sync; swapoff /dev/$VM_SWAP_DISK'
 SWAP = PRELUDE + r'''
 SETUP
 mkfifo /tmp/go /tmp/done
@@ -258,6 +260,9 @@ state; start=$now first=$reads
 pass
 state
 echo "= seconds $(echo "$now $start" | awk '{ print $1 - $2 }')"; echo "= reads $((reads - first))"
+exec 3>&- 4<&-
+wait
+QUIET
 '''
 ZRAM_FIRST = r'''
 swapoff /dev/$VM_SWAP_DISK; echo DISKSIZE >/sys/block/zram0/disksize; mkswap /dev/zram0 >/dev/null
@@ -271,7 +276,7 @@ def swap(options):
 
     def script(setup=''):
         text = SWAP
-        for name, value in (('SETUP', setup), ('WALK', walk), ('PAGES', walk * MIB_PAGES)):
+        for name, value in (('SETUP', setup), ('WALK', walk), ('PAGES', walk * MIB_PAGES), ('QUIET', QUIET)):
             text = text.replace(name, str(value))
         return text
 
@@ -301,6 +306,7 @@ state; start=$now first=$((reads + swaps))
 chroot /mnt make -C /src/build -s -j JOBS || { echo "make failed"; exit 1; }
 state
 echo "= seconds $(echo "$now $start" | awk '{ print $1 - $2 }')"; echo "= reads $((reads + swaps - first))"
+QUIET
 '''
 
 
@@ -315,7 +321,7 @@ def make(options):
     base = ['--mem', '192M', '--swap', '1500M', '--populate', str(options.toolchain()), *SLOW]
     cases, figures = [], []
     for nr in options.jobs:
-        script = MAKE.replace('JOBS', str(nr))
+        script = MAKE.replace('JOBS', str(nr)).replace('QUIET', QUIET)
         cases += [Case(f'off -j{nr}', base, script), Case(f'loop -j{nr}', [*base, *LOOP, '--pool', '1200M'], script)]
         figures += [Figure(f'off -j{nr}', 's', of(f'off -j{nr}', 'seconds')),
                     Figure(f'loop -j{nr}', 's', of(f'loop -j{nr}', 'seconds'), 'off', of(f'off -j{nr}', 'seconds'), target(nr))]
