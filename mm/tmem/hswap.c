@@ -33,14 +33,11 @@
 #define pr_fmt(fmt) "tmem: " fmt
 
 #include <linux/bio.h>
-#include <linux/mempolicy.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 #include <linux/workqueue.h>
-#include <linux/writeback.h>
 #include <linux/zswap.h>
 
 #include "../swap.h"
