@@ -117,6 +117,7 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc - 1)
 		usage();
+	all_pages();
 	fill();
 	evict();
 	printf("held: %ld pages in hswap\n", read_long(HSWAP "usage"));

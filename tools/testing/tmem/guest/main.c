@@ -25,13 +25,6 @@ static const struct test * const suites[] = {
 static const char *dir = "/mnt";
 static int passed, failed, skipped;
 
-/* Put every clean page, whether it pays or not */
-static void all_pages(void)
-{
-	echo_to("/sys/kernel/mm/tmem/hcache/enabled", "1");
-	echo_to("/sys/kernel/mm/tmem/hcache/admission", "all");
-}
-
 static void run(const struct test *t)
 {
 	double start = now();

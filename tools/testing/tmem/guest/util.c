@@ -155,3 +155,10 @@ struct counts counts(void)
 		fail("no counters in " HCACHE);
 	return c;
 }
+
+/* Put every clean page, whether it pays or not */
+void all_pages(void)
+{
+	echo_to(HCACHE "enabled", "1");
+	echo_to(HCACHE "admission", "all");
+}
