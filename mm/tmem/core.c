@@ -149,7 +149,7 @@ void tmem_submit(struct tmem_vec *vec)
 	for (i = 0; i < vec->nr; i++)
 		if (vec->ios[i].req.op == TMEM_OP_PUT &&
 		    vec->ios[i].req.status == -ENXIO)
-			schedule_delayed_work(&reattach_work, HZ / 10);
+			schedule_delayed_work(&reattach_work, HZ);
 	if (trace_tmem_request_enabled()) {
 		u64 ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 
@@ -316,8 +316,9 @@ static int attach(struct tmem_transport *t)
 
 /*
  * The store does not know the pool of a put, which cannot be destroyed during
- * the put: it has begun a new epoch by itself, without what it had.  What it had
- * of swapped pages is lost, and stays so.
+ * the put: it has begun a new epoch by itself, without what it had.  Or it lies;
+ * so as long as it may have swapped pages that cannot be had back, it is not
+ * left, and the next put that fails tries again.
  */
 static void reattach(struct work_struct *work)
 {
@@ -327,8 +328,8 @@ static void reattach(struct work_struct *work)
 	t = rcu_dereference_protected(active, lockdep_is_held(&tmem_lock));
 	if (t) {
 		pr_warn("the store has lost its pools, attaching anew\n");
-		detach(true);
-		attach(t);
+		if (!detach(false))
+			attach(t);
 	}
 	mutex_unlock(&tmem_lock);
 }
