@@ -555,6 +555,12 @@ int main(int argc, char **argv)
 		default: usage();
 		}
 	}
+	/*
+	 * Readahead charges with GFP_NOFS, which cannot write shmem out: in a
+	 * memory cgroup full of it, pages of the program evict each other for
+	 * ever, whatever the swap device.
+	 */
+	must(mlockall(MCL_CURRENT));
 	for (i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
 		now_testing = tests[i].name;
 		if (!chosen(now_testing, argv + optind, argc - optind))

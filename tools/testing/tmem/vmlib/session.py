@@ -47,12 +47,20 @@ def debug_overhead(options):
     return 96 << 20 if options.guest == 'qemu' else 16 << 20
 
 
+def written(path):
+    """When, or 0 for what another vm has just removed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
+
+
 def log_path(options):
     if options.log:
         return os.path.abspath(options.log)
     logs = cache() / 'logs'
     logs.mkdir(parents=True, exist_ok=True)
-    for old in sorted(logs.glob('*.log'), key=os.path.getmtime)[:-50]:
+    for old in sorted(logs.glob('*.log'), key=written)[:-50]:
         old.unlink(missing_ok=True)
     return str(logs / f'{time.strftime("%m%d-%H%M%S")}-{os.getpid()}.log')
 
