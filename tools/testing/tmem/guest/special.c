@@ -226,6 +226,11 @@ static void sums(void)
 		while (dir && (d = readdir(dir))) {
 			if (d->d_name[0] == '.')
 				continue;
+			/* Of a swap device: it has none of these */
+			snprintf(path, sizeof(path), TMEM "pools/%s/device",
+				 d->d_name);
+			if (!access(path, F_OK))
+				continue;
 			snprintf(path, sizeof(path), TMEM "pools/%s",
 				 d->d_name);
 			sum += value(path, names[i]);
