@@ -70,7 +70,9 @@ def machine_options(parser):
                        help="the guest's own memory (default 128M). The pool of the loop transport comes on top of it, as does what "
                             'a debug kernel takes for itself (UML 16M, QEMU 96M)')
     group.add_argument('--smp', type=int, default=2, metavar='N', help='processors (qemu; default 2)')
-    group.add_argument('--accel', choices=['kvm', 'tcg'], help='qemu: by default kvm if it really works here, else tcg')
+    group.add_argument('--accel', choices=['kvm', 'tcg', 'icount'],
+                       help='qemu: by default kvm if it really works here, else tcg. icount: the guest takes a nanosecond for '
+                            'each instruction, so that its time does not depend on the host; with --smp 1')
     group.add_argument('--append', default='', metavar='ARGS', help='more kernel arguments')
     group.add_argument('--transport', choices=session.TRANSPORTS, default='none', help='of tmem (default none: tmem=off)')
     group.add_argument('--pool', type=size, default='256M', metavar='SIZE', help='memory of the loop transport (default 256M)')

@@ -17,6 +17,8 @@ from disks import escape
 from house import Failure, cache
 
 COMMON = 'panic=-1 loglevel=7 ignore_loglevel'
+# By --accel. An instruction takes 2^0 ns by icount, and idle time none.
+TCG = {'tcg': ['-accel', 'tcg,thread=multi'], 'icount': ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off']}
 
 
 def pipe():
@@ -118,12 +120,12 @@ class Qemu(Guest):
         options = self.options
         swap = self.disks.device('swap')
         arguments = [*arguments, f'resume=/dev/{swap}'] if swap else arguments
-        model = '' if options.accel == 'tcg' else kvm_model(self.kernel, initrd)
+        model = '' if options.accel in TCG else kvm_model(self.kernel, initrd)
         if options.accel == 'kvm' and not model:
             raise Failure('--accel kvm: no guest runs under KVM here')
         argv = ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-machine', 'q35,memory-backend=ram,vmport=off', '-smp', str(options.smp), '-m', f'{options.ram >> 20}M',
-                '-accel', 'kvm' if model else 'tcg,thread=multi', '-cpu', model or 'max',
+                *(['-accel', 'kvm'] if model else TCG[options.accel or 'tcg']), '-cpu', model or 'max',
                 '-object', f'memory-backend-memfd,id=ram,size={options.ram >> 20}M,share=on',
                 '-kernel', self.kernel, '-initrd', initrd,
                 '-append', ' '.join(['console=ttyS0', COMMON, 'unknown_nmi_panic', 'panic_print=0xc2', *arguments]),
