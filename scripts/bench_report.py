@@ -28,8 +28,6 @@ def verdict(target, seen):
 def figure_of(figure, runs):
     values = [figure.value(run) for run in runs]
     below = [figure.baseline(run) for run in runs] if figure.baseline else []
-    if figure.best:
-        values, below = [min(values)], [min(below)]
     ratios = [value / base if base else None for value, base in zip(values, below)] if below else None
     target = figure.target(runs) if callable(figure.target) else figure.target
     value, ratio = spread(values), spread(ratios) if ratios else None
