@@ -161,8 +161,8 @@ def idle(options):
 
     figures = []
     for case in 'n', 'off', 'loop':
-        figures += [Figure(f'{case}, {op}', 'instructions', of(case, op), 'unpatched', of('unpatched', op)) for op in IDLE_OPS]
-        figures.append(Figure(f'{case}, mean', 'instructions', mean(case), 'unpatched', mean('unpatched'), 1.005))
+        figures += [Figure(f'{case}, {op}', 'insns', of(case, op), 'unpatched', of('unpatched', op)) for op in IDLE_OPS]
+        figures.append(Figure(f'{case}, mean', 'insns', mean(case), 'unpatched', mean('unpatched'), 1.005))
     return Part('idle', 'Cost where there is enough memory',
                 'Instructions of x86-64, counted by QEMU.  n is CONFIG_TMEM=n, off and loop are tmem=.  The mean is the geometric '
                 'one.', cases, figures)
