@@ -18,6 +18,7 @@ void tstore_clients_init(struct tstore *s)
 		s->clients[i].store = s;
 		s->clients[i].oldest = TSTORE_NONE;
 		env_lock_init(&s->clients[i].L4_lock, TSTORE_L4);
+		env_lock_init(&s->clients[i].L6_lock, TSTORE_L6);
 	}
 }
 
@@ -35,6 +36,7 @@ void tstore_clients_init(struct tstore *s)
 int tstore_client_create(struct tstore *s, u64 limit,
 			 struct tstore_client **out)
 {
+	struct tstore_ghost *ghost = NULL;
 	struct tstore_client *c = NULL;
 	struct tstore_pool *pools;
 	u32 i;
@@ -42,6 +44,13 @@ int tstore_client_create(struct tstore *s, u64 limit,
 	pools = env_zalloc(s->max_pools * sizeof(*pools));
 	if (!pools)
 		return -ENOMEM;
+	if (s->ghosts) {
+		ghost = tstore_ghost_create();
+		if (!ghost) {
+			env_free(pools);
+			return -ENOMEM;
+		}
+	}
 	for (i = 0; i < s->max_pools; i++)
 		pools[i].first = TSTORE_NONE;
 
@@ -53,13 +62,18 @@ int tstore_client_create(struct tstore *s, u64 limit,
 		c->used = true;
 	spin_unlock(&s->L1_lock);
 	if (!c) {
+		tstore_ghost_destroy(ghost);
 		env_free(pools);
 		return -ENOSPC;
 	}
 
 	spin_lock(&c->L4_lock);
 	c->pools = pools;
+	c->ghost = ghost;
 	c->limit = limit;
+	c->min = 0;
+	c->weight = 1;
+	env_write_once(c->target, 0);
 	c->nr_pools = 0;
 	c->epoch = 0;
 	c->features = 0;
@@ -147,6 +161,8 @@ void tstore_client_destroy(struct tstore_client *c)
 	c->pools = NULL;
 	spin_unlock(&c->L4_lock);
 	env_free(pools);
+	tstore_ghost_destroy(c->ghost);
+	c->ghost = NULL;
 
 	spin_lock(&s->L1_lock);
 	c->used = false;

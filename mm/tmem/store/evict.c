@@ -7,8 +7,9 @@
  * is ever used twice, and the order of arrival is the order of age.
  *
  * A client at its limit gives up its own oldest page.  When the arena is full,
- * the client with the most ephemeral pages does, which for two clients that
- * want more than there is ends in equal shares.  The pages that a put has
+ * the client does that is furthest above its target.  Without targets that is
+ * the one with the most pages, which for two clients that want more than there
+ * is ends in equal shares.  The pages that a put has
  * stored so far do not count as its client's: a run never evicts itself.
  *
  * Persistent pages are not on a queue and so are never evicted.
@@ -89,8 +90,10 @@ static bool tstore_is_oldest(struct tstore_client *c, struct tstore_key *key,
 
 	spin_lock(&c->L4_lock);
 	is = c->oldest == p;
-	if (is)
+	if (is) {
 		key->pool = &c->pools[key->number % c->store->max_pools];
+		c->evicted++;
+	}
 	spin_unlock(&c->L4_lock);
 	return is;
 }
@@ -133,22 +136,34 @@ bool tstore_evict_one(struct tstore_client *c, u32 home)
 	return true;
 }
 
-/* Who has most to give, @c itself if nobody has more than its @own */
+/* How far a client is above its target, as pages below are negative */
+static s64 tstore_above(struct tstore_client *c)
+{
+	return env_read_once(c->charged[TSTORE_EPHEMERAL]) +
+	       env_read_once(c->charged[TSTORE_PERSISTENT]) -
+	       env_read_once(c->target);
+}
+
+/*
+ * Who is furthest above its target, of those that have something to give; @c
+ * itself if nobody is further, and if it has any of its @own
+ */
 static struct tstore_client *tstore_victim(struct tstore_client *c, u64 own)
 {
+	struct tstore_client *victim = own ? c : NULL, *other;
 	struct tstore *s = c->store;
-	struct tstore_client *victim = own ? c : NULL;
-	u64 most = own;
-	u64 nr;
+	s64 above, most = tstore_above(c);
 	u32 i;
 
 	for (i = 0; i < s->max_clients; i++) {
-		if (&s->clients[i] == c)
+		other = &s->clients[i];
+		if (other == c ||
+		    !env_read_once(other->charged[TSTORE_EPHEMERAL]))
 			continue;
-		nr = env_read_once(s->clients[i].charged[TSTORE_EPHEMERAL]);
-		if (nr > most) {
-			most = nr;
-			victim = &s->clients[i];
+		above = tstore_above(other);
+		if (!victim || above > most) {
+			most = above;
+			victim = other;
 		}
 	}
 	return victim;

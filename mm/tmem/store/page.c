@@ -184,6 +184,7 @@ bool tstore_flush_one(struct tstore *s, const struct tstore_key *key,
 		sh->stat[TSTORE_FLUSHED]++;
 	}
 	spin_unlock(&sh->L2_lock);
+	tstore_note(key, index, 1, tstore_ghost_flush);
 	return found;
 }
 

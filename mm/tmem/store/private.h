@@ -11,6 +11,7 @@
  *			list of pages of each
  *	L4_lock	client	charges, the eviction queue, pools and their objects
  *	L5_lock	bank	free page slots, free object slots
+ *	L6_lock	client	the ghost cache
  *
  * Field legend: "L2: " protected by that lock; "I: " immutable once visible;
  * "R: " written under the lock named, read by env_read_once() without it.
@@ -18,7 +19,8 @@
 #ifndef _TSTORE_PRIVATE_H
 #define _TSTORE_PRIVATE_H
 
-#include "tstore.h"
+#include "ghost.h"
+#include "policy.h"
 
 enum tstore_lock_level {
 	TSTORE_L1 = 1,
@@ -26,6 +28,7 @@ enum tstore_lock_level {
 	TSTORE_L3,
 	TSTORE_L4,
 	TSTORE_L5,
+	TSTORE_L6,
 };
 
 /* No page or object: an impossible handle */
@@ -182,6 +185,11 @@ struct tstore_client {
 	spinlock_t L4_lock;	/* see the table above */
 	struct tstore_pool *pools;	/* I while used: s->max_pools of them */
 	u64 limit;		/* L4: most pages of both kinds */
+	u64 min;		/* L4: pages that it is sure of */
+	u32 weight;		/* L4: against that of other clients */
+	u64 target;		/* R: by tstore_divide() */
+	u64 evicted;		/* L4: pages that it had to give up */
+	u64 refused;		/* L4: puts and pages, at the last divide */
 	u64 charged[TSTORE_KINDS];	/* L4 R: pages and reservations */
 	u32 oldest;		/* L4: eviction queue */
 	u32 nr_pools;		/* L4 */
@@ -190,6 +198,9 @@ struct tstore_client {
 	bool attaching;		/* L4: an attach is in progress */
 	bool frozen;		/* L4 R: puts are refused */
 	u64 reject[TSTORE_REJECTS];	/* L4 */
+
+	spinlock_t L6_lock;	/* see the table above */
+	struct tstore_ghost *ghost;	/* I while used, L6; or NULL */
 };
 
 struct tstore {
@@ -211,6 +222,8 @@ struct tstore {
 	struct tstore_oshard *oshards;	/* I: nr_shards */
 	struct tstore_bank banks[TSTORE_BANKS];	/* I */
 	struct tstore_client *clients;	/* I: max_clients */
+	struct tstore_share *shares;	/* tstore_divide(): max_clients */
+	bool ghosts;			/* I */
 };
 
 /**
@@ -333,6 +346,10 @@ void tstore_unreserve(struct tstore_client *c, enum tstore_kind kind,
 int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
 		     u64 done);
 bool tstore_evict_one(struct tstore_client *c, u32 home);
+
+/* divide.c: targets, and what they are made of */
+void tstore_note(const struct tstore_key *key, u64 index, u32 nr,
+		 void (*what)(struct tstore_ghost *g, u64 hash));
 
 /* run.c: put, get, flush */
 int tstore_put(const struct tstore_key *key, const struct tmem_req *req,

@@ -253,6 +253,8 @@ int tstore_put(const struct tstore_key *key, const struct tmem_req *req,
 		env_relax();
 	}
 	*done = ps.at;
+	if (!err || !persistent)
+		tstore_note(key, req->index, ps.at, tstore_ghost_put);
 	if (!err)
 		return 0;
 
@@ -316,6 +318,7 @@ int tstore_get(const struct tstore_key *key, const struct tmem_req *req,
 		env_relax();
 	}
 	*done = at;
+	tstore_note(key, req->index, at + (err == -ENOENT), tstore_ghost_get);
 	return at ? 0 : err;
 }
 

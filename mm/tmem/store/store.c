@@ -35,7 +35,6 @@
  *   to its word (for an object: to its pool) after everything else of it is
  *   written, and hash, lists, queues and counts follow from the slots.  A page
  *   that is replaced, though, is overwritten where it lies.
- * - Weights.  tstore_victim() is the only place that compares clients.
  *
  *		Who excludes whom
  *
@@ -51,6 +50,12 @@
  *
  * Long operations proceed in slices: sixteen pages are copied, sixty-four
  * looked at under one hold of a lock, and between slices nothing is held.
+ *
+ *		Who gives up pages
+ *
+ * When no frame is free, the client does that is furthest above its target.
+ * Targets are set now and then by a policy, see policy.c, which may be told by
+ * ghost caches what each client would gain by more, see ghost.c.
  *
  *		What it promises
  *
@@ -356,6 +361,10 @@ int tstore_create(const struct tstore_config *cfg, struct tstore **out)
 	s->clients = env_zalloc(s->max_clients * sizeof(*s->clients));
 	if (!s->clients)
 		goto err_oshards;
+	s->shares = env_zalloc(s->max_clients * sizeof(*s->shares));
+	if (!s->shares)
+		goto err_clients;
+	s->ghosts = cfg->ghosts;
 
 	env_lock_init(&s->L1_lock, TSTORE_L1);
 	tstore_shards_init(s);
@@ -365,6 +374,8 @@ int tstore_create(const struct tstore_config *cfg, struct tstore **out)
 	*out = s;
 	return 0;
 
+err_clients:
+	env_free(s->clients);
 err_oshards:
 	env_free(s->oshards);
 err_shards:
@@ -382,6 +393,7 @@ err_free:
  */
 void tstore_destroy(struct tstore *s)
 {
+	env_free(s->shares);
 	env_free(s->clients);
 	env_free(s->oshards);
 	env_free(s->shards);

@@ -10,7 +10,7 @@
  * names, what Linux, Xen and a userspace shim share:
  *
  * Need:
- *	u8 u16 u32 u64 s32 bool size_t uintptr_t NULL true false
+ *	u8 u16 u32 u64 s32 s64 bool size_t uintptr_t NULL true false
  *	PAGE_SIZE PAGE_SHIFT
  *	spinlock_t spin_lock() spin_unlock()
  *	memcpy() memset() ARRAY_SIZE() static_assert() __always_unused
@@ -46,6 +46,7 @@
 
 struct tstore;
 struct tstore_client;
+struct tstore_policy;
 
 /* Defaults of struct tstore_config */
 #define TSTORE_DEFAULT_CLIENTS	64
@@ -59,6 +60,8 @@ struct tstore_client;
  * @bytes: size of @arena
  * @max_clients: most clients at one time; 0 for TSTORE_DEFAULT_CLIENTS
  * @max_pools: most pools of one client; 0 for TSTORE_DEFAULT_POOLS
+ * @ghosts: estimate for each client what it would gain by more, for policies
+ *	that want to know; takes 340 KiB a client
  * @seed: a number that clients cannot guess; keeps them from choosing names
  *	that collide in the hash
  */
@@ -67,6 +70,7 @@ struct tstore_config {
 	size_t bytes;
 	unsigned int max_clients;
 	unsigned int max_pools;
+	bool ghosts;
 	u64 seed;
 };
 
@@ -110,11 +114,14 @@ int tstore_create(const struct tstore_config *cfg, struct tstore **out);
 void tstore_destroy(struct tstore *s);
 void tstore_reset(struct tstore *s);
 void tstore_stats(struct tstore *s, struct tstore_stats *out);
+void tstore_divide(struct tstore *s, const struct tstore_policy *policy);
 
 int tstore_client_create(struct tstore *s, u64 limit,
 			 struct tstore_client **out);
 void tstore_client_destroy(struct tstore_client *c);
 void tstore_client_set_limit(struct tstore_client *c, u64 limit);
+void tstore_client_set_share(struct tstore_client *c, u64 min, u32 weight);
+u64 tstore_client_target(struct tstore_client *c);
 void tstore_client_freeze(struct tstore_client *c, bool frozen);
 
 void tstore_execute(struct tstore_client *c, struct tmem_req *req,

@@ -47,7 +47,7 @@ static void zipf_init(double exponent)
 
 static unsigned int zipf_draw(void)
 {
-	double x = (lib_rand(&seed) >> 11) * 0x1p-53 * zipf_sum[nr_pages];
+	double x = ldexp(lib_rand(&seed) >> 11, -53) * zipf_sum[nr_pages];
 	unsigned int low = 0, high = nr_pages - 1, mid;
 
 	while (low < high) {
@@ -111,20 +111,21 @@ static unsigned int merge_sort(unsigned int i)
 	static unsigned int width, at, left, right;
 	unsigned int half = nr_pages / 2, mid, end;
 
-	if (!i)
-		width = 64, at = 0, left = 0, right = 64;
+	if (!i || (left == at + width && right == at + 2 * width)) {
+		at += 2 * width;
+		if (at + 2 * width > half) {
+			at = 0;
+			width *= 2;
+		}
+		if (!i || 2 * width > half) {
+			at = 0;
+			width = 64;
+		}
+		left = at;
+		right = at + width;
+	}
 	mid = at + width;
 	end = mid + width;
-	if (left == mid && right == end) {
-		at = end;
-		if (at + 2 * width > half)
-			at = 0, width *= 2;
-		if (2 * width > half)
-			width = 64;
-		left = at, right = at + width;
-		mid = at + width;
-		end = mid + width;
-	}
 	if (i & 1)	/* the page that is written */
 		return half + left + right - at - width - 1;
 	if (left < mid && (right == end || lib_rand(&seed) & 1 << 20))
@@ -143,7 +144,8 @@ static void list_open(struct list *l, unsigned int universe)
 {
 	l->next = calloc(universe + 1, sizeof(*l->next));
 	l->prev = calloc(universe + 1, sizeof(*l->prev));
-	l->next[0] = l->prev[0] = 0;
+	l->next[0] = 0;
+	l->prev[0] = 0;
 	l->nr = 0;
 }
 
@@ -163,7 +165,8 @@ static void list_add(struct list *l, unsigned int page)
 {
 	unsigned int old = l->next[0];
 
-	l->next[0] = l->prev[old] = page + 1;
+	l->next[0] = page + 1;
+	l->prev[old] = page + 1;
 	l->next[page + 1] = old;
 	l->prev[page + 1] = 0;
 	l->nr++;
@@ -175,7 +178,8 @@ static void list_del(struct list *l, unsigned int page)
 
 	l->next[prev] = next;
 	l->prev[next] = prev;
-	l->next[page + 1] = l->prev[page + 1] = 0;
+	l->next[page + 1] = 0;
+	l->prev[page + 1] = 0;
 	l->nr--;
 }
 

@@ -120,6 +120,8 @@ void lib_run(const struct scenario *list, unsigned int nr)
 	}
 }
 
+bool world_ghosts;
+
 int lib_store_create(size_t bytes, struct tstore **s)
 {
 	struct tstore_config cfg = {
@@ -127,9 +129,11 @@ int lib_store_create(size_t bytes, struct tstore **s)
 		.bytes = bytes,
 		.max_clients = NR_CLIENTS,
 		.max_pools = 8,
+		.ghosts = world_ghosts,
 		.seed = 0x5eed,
 	};
 
+	world_ghosts = false;
 	return tstore_create(&cfg, s);
 }
 

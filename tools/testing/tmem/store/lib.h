@@ -56,6 +56,7 @@ struct world {
 };
 
 extern struct world w;
+extern bool world_ghosts;	/* of the next world: its clients have them */
 
 void world_open(unsigned int frames, u64 limit);
 void world_close(void);

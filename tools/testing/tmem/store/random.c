@@ -17,6 +17,7 @@
 #include <getopt.h>
 
 #include "model.h"
+#include "policy.h"
 
 #define OBJECTS		4
 #define INDICES		48
@@ -334,6 +335,13 @@ static void do_control(unsigned int client)
 	struct model_client *mc = &m.client[client];
 	u64 used, limit;
 
+	if (below(3) == 0) {
+		tstore_client_set_share(w.c[client], below(2 * frames),
+					below(9));
+		tstore_divide(w.s,
+			      &tstore_policies[below(tstore_nr_policies)]);
+		return;
+	}
 	if (below(2)) {
 		mc->frozen = !mc->frozen && !below(3);
 		tstore_client_freeze(w.c[client], mc->frozen);
@@ -390,6 +398,7 @@ static void random_run(void)
 	next_tag = 0;
 	next_seq = lib_rand(&rng);
 	frames = sizes[below(ARRAY_SIZE(sizes))];
+	world_ghosts = below(2);
 	world_open(frames, frames);
 	for (i = 0; i < NR_CLIENTS; i++)
 		m.client[i].limit = frames;

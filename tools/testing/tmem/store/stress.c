@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "lib.h"
+#include "policy.h"
 
 #define FRAMES		600
 #define OBJECTS		6
@@ -222,11 +223,24 @@ static void stress_attach(struct thread *t)
 	stress_pool(t, P);
 }
 
+/* One at a time, as the host has to see to */
+static void stress_divide(struct thread *t)
+{
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	u64 r = lib_rand(&t->rng);
+
+	tstore_client_set_share(clients[t->client], r % FRAMES, r >> 32 & 7);
+	if (pthread_mutex_trylock(&one))
+		return;
+	tstore_divide(s, &tstore_policies[(r >> 40) % tstore_nr_policies]);
+	pthread_mutex_unlock(&one);
+}
+
 static void stress_control(struct thread *t)
 {
 	struct tstore_stats st;
 
-	switch (lib_rand(&t->rng) % 4) {
+	switch (lib_rand(&t->rng) % 5) {
 	case 0:
 		tstore_client_freeze(clients[t->client], true);
 		tstore_client_freeze(clients[t->client], false);
@@ -237,6 +251,9 @@ static void stress_control(struct thread *t)
 		break;
 	case 2:
 		tstore_client_set_limit(clients[t->client], FRAMES);
+		break;
+	case 3:
+		stress_divide(t);
 		break;
 	default:
 		tstore_stats(s, &st);
@@ -284,6 +301,7 @@ static void stress_open(void)
 		.bytes = FRAMES * PAGE_SIZE,
 		.max_clients = NR_CLIENTS,
 		.max_pools = 4,
+		.ghosts = true,
 	};
 	unsigned int i;
 
