@@ -125,10 +125,12 @@ def plot_ratios(out, name, summary):
 
 
 def plot_lines(out, name, summary):
-    """make: 'CONFIG -jN' is a line's point."""
+    """make: 'CONFIG -jN' is a line's point; other figures are not shown."""
     lines, files = {}, []
     for figure in summary['figures']:
         config, jobs = figure['label'].split(' -j')
+        if not jobs.isdigit():
+            continue
         lines.setdefault(config, []).append((int(jobs), figure['value']))
     for config, points in lines.items():
         path = out / f'{name}-{config}.dat'
