@@ -30,6 +30,9 @@ demo: ## a small guest reads files and walks through memory, without and with a 
 bench-guest: ## what a page costs, and what it gains, beside zswap, zram and a disk (an hour): build/bench/
 	@scripts/bench-guest
 
+replay: ## tools/tmem/replay/tmem-trace's store, which executes traces of requests: build/replay/
+	@$(MAKE) -s --no-print-directory -C tools/tmem/replay
+
 shell: ## a guest with a shell, on this terminal
 	@$(vm) shell
 
@@ -51,5 +54,5 @@ check-faults: ## all coherence tests in guests whose store misbehaves in every w
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug demo bench-guest shell kunit check series check-series \
+.PHONY: help deps apply kernel kernel-x86 kernel-debug demo bench-guest replay shell kunit check series check-series \
 	check-faults clean
