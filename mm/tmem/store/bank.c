@@ -98,7 +98,8 @@ void tstore_page_free(struct tstore *s, u32 home, u32 p)
 	struct tstore_bank *bank = &s->banks[home];
 	struct tstore_page *page = tstore_page(s, p);
 
-	page->word = (page->word & ~TSTORE_STATE_MASK) | TSTORE_PAGE_FREE;
+	env_write_once(page->word, (page->word & ~TSTORE_STATE_MASK) |
+				   TSTORE_PAGE_FREE);
 	spin_lock(&bank->L5_lock);
 	page->hnext = bank->page;
 	bank->page = p;

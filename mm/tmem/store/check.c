@@ -11,6 +11,8 @@ struct tstore_tally {
 	u64 live;		/* pages on chains of the hash */
 	u64 objects;		/* objects on chains of the hash */
 	u64 listed;		/* pages on lists of objects */
+	u64 solos;		/* solo pages */
+	u64 pool_solos;		/* solo pages that pools say they have */
 	u64 queued;		/* pages on eviction queues */
 	u64 pooled;		/* pages that pools say they have */
 	u64 persistent;		/* pages that clients say are persistent */
@@ -18,42 +20,57 @@ struct tstore_tally {
 	u64 pool_objects;	/* objects on lists of pools */
 };
 
-static void tstore_key_of(struct tstore *s, const struct tstore_object *obj,
-			  struct tstore_key *key)
+/* The whole of a page's name; returns the index */
+static u64 tstore_key_of(struct tstore *s, const struct tstore_page *page,
+			 struct tstore_key *key)
 {
-	key->client = &s->clients[obj->pool / s->max_pools];
-	key->pool = &key->client->pools[obj->pool % s->max_pools];
-	key->number = obj->pool;
+	u64 index = tstore_page_key(s, page, key);
+
+	key->client = &s->clients[key->number / s->max_pools];
+	key->pool = &key->client->pools[key->number % s->max_pools];
 	key->ident = key->pool->ident;
 	key->drain = false;
-	key->name[0] = obj->name[0];
-	key->name[1] = obj->name[1];
-	key->name[2] = obj->name[2];
 	tstore_key_hash(s, key);
+	return index;
+}
+
+static const char *tstore_check_solo(struct tstore_page *page,
+				     const struct tstore_key *key, u64 index,
+				     u32 p)
+{
+	if (tstore_page_solo(page) != tstore_key_solo(key, index))
+		return "page is not solo, or is but should not be";
+	if (tstore_page_solo(page) &&
+	    (p < key->pool->solo_low || p > key->pool->solo_high))
+		return "solo page where its pool does not look for it";
+	return NULL;
 }
 
 static const char *tstore_check_page(struct tstore *s,
-				     struct tstore_shard *sh, u32 p)
+				     struct tstore_shard *sh, u32 p,
+				     struct tstore_tally *t)
 {
 	struct tstore_page *page = tstore_page(s, p);
-	struct tstore_object *obj;
 	struct tstore_key key;
+	u64 index;
 
 	if (p >= s->nr_frames)
 		return "page handle out of range";
-	if (tstore_page_state(page) != TSTORE_PAGE_LIVE)
-		return "page on a chain is not live";
-	obj = tstore_object(s, page->obj);
-	if (obj->pool == TSTORE_NONE)
-		return "page of a free object";
-	tstore_key_of(s, obj, &key);
+	if (!tstore_page_solo(page)) {
+		if (tstore_page_state(page) != TSTORE_PAGE_LIVE)
+			return "page on a chain is not live";
+		if (tstore_object(s, page->obj)->pool == TSTORE_NONE)
+			return "page of a free object";
+	}
+	index = tstore_key_of(s, page, &key);
 	if (!key.ident)
 		return "page of a dead pool";
-	if (tstore_shard(s, &key, page->index) != sh)
+	if (tstore_shard(s, &key, index) != sh)
 		return "page in the wrong shard";
-	if (*tstore_page_find_locked(s, sh, &key, page->index) != p)
+	if (*tstore_page_find_locked(s, sh, &key, index) != p)
 		return "page is not found, or not first under its name";
-	return NULL;
+	t->solos += tstore_page_solo(page);
+	return tstore_check_solo(page, &key, index, p);
 }
 
 static const char *tstore_check_shards(struct tstore *s,
@@ -69,7 +86,7 @@ static const char *tstore_check_shards(struct tstore *s,
 		for (b = 0; b < s->shard_buckets && !bad; b++) {
 			p = sh->buckets[b];
 			while (p != TSTORE_NONE && !bad) {
-				bad = tstore_check_page(s, sh, p);
+				bad = tstore_check_page(s, sh, p, t);
 				if (++t->live > s->nr_frames)
 					bad = "page chain is a circle";
 				p = tstore_page(s, p)->hnext;
@@ -143,16 +160,18 @@ static const char *tstore_check_queue_locked(struct tstore *s,
 					     struct tstore_tally *t)
 {
 	struct tstore_page *page;
+	struct tstore_key key;
 	u32 p = c->oldest;
 	u64 nr = 0;
 
 	env_assert_held(&c->L4_lock);
 	while (p != TSTORE_NONE) {
 		page = tstore_page(s, p);
-		if (tstore_page_state(page) != TSTORE_PAGE_LIVE)
+		if (!tstore_page_solo(page) &&
+		    tstore_page_state(page) != TSTORE_PAGE_LIVE)
 			return "page on a queue is not live";
-		if (tstore_object(s, page->obj)->pool / s->max_pools !=
-		    (u32)(c - s->clients))
+		tstore_page_key(s, page, &key);
+		if (key.number / s->max_pools != (u32)(c - s->clients))
 			return "page on the queue of another client";
 		if (tstore_page(s, page->qnext)->qprev != p)
 			return "queue is broken";
@@ -173,7 +192,7 @@ static const char *tstore_check_pool_locked(struct tstore *s,
 	struct tstore_pool *pool = &c->pools[id];
 	struct tstore_object *obj;
 	u32 o = pool->first;
-	u64 pages = 0;
+	u64 pages = pool->solos;
 
 	env_assert_held(&c->L4_lock);
 	if (pool->dying)
@@ -194,6 +213,7 @@ static const char *tstore_check_pool_locked(struct tstore *s,
 	if (pages != pool->pages)
 		return "pool has not the pages of its objects";
 	t->pooled += pages;
+	t->pool_solos += pool->solos;
 	return NULL;
 }
 
@@ -277,8 +297,10 @@ const char *tstore_check(struct tstore *s)
 		bad = tstore_check_banks(s, &t);
 	if (bad)
 		return bad;
-	if (t.listed != t.live || t.pooled != t.live)
+	if (t.listed + t.solos != t.live || t.pooled != t.live)
 		return "hash, objects and pools differ in pages";
+	if (t.pool_solos != t.solos)
+		return "hash and pools differ in solo pages";
 	if (t.pool_objects != t.objects)
 		return "hash and pools differ in objects";
 	if (t.queued != t.ephemeral || t.ephemeral + t.persistent != t.live)

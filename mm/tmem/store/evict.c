@@ -65,19 +65,12 @@ static bool tstore_oldest(struct tstore_client *c, struct tstore_key *key,
 			  u32 *p, u64 *index)
 {
 	struct tstore *s = c->store;
-	struct tstore_object *obj;
 
 	spin_lock(&c->L4_lock);
 	*p = c->oldest;
-	if (*p != TSTORE_NONE) {
-		/* on the queue, so neither it nor its object can go away */
-		*index = tstore_page(s, *p)->index;
-		obj = tstore_object(s, tstore_page(s, *p)->obj);
-		key->number = obj->pool;
-		key->name[0] = obj->name[0];
-		key->name[1] = obj->name[1];
-		key->name[2] = obj->name[2];
-	}
+	/* on the queue, so neither it nor its object can go away */
+	if (*p != TSTORE_NONE)
+		*index = tstore_page_key(s, tstore_page(s, *p), key);
 	spin_unlock(&c->L4_lock);
 	return *p != TSTORE_NONE;
 }

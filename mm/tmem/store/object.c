@@ -163,7 +163,7 @@ int tstore_object_link(struct tstore *s, const struct tstore_key *key,
 	obj = tstore_object(s, o);
 	for (i = 0; i < nr; i++) {
 		page = tstore_page(s, pages[i]);
-		page->obj = o;
+		env_write_once(page->obj, o);
 		if (obj->first == TSTORE_NONE) {
 			obj->first = pages[i];
 			page->onext = pages[i];
@@ -314,16 +314,77 @@ u64 tstore_object_flush(struct tstore *s, const struct tstore_key *key,
 	u64 dropped = 0;
 	u32 left, nr;
 
+	if (tstore_key_solo(key, first)) {
+		nr = TSTORE_SOLO_PAGES - first;
+		if (nr > last - first)
+			nr = last - first + 1;
+		dropped += tstore_flush_few(s, key, first, nr, seq);
+	}
 	left = tstore_walk_begin(s, key);
 	if (!left)
-		return 0;
+		return dropped;
 	while (left) {
 		nr = tstore_walk_slice(s, key, first, last, found, &left);
 		while (nr--)
-			dropped += tstore_flush_one(s, key, found[nr], seq);
+			dropped += tstore_flush_few(s, key, found[nr], 1, seq);
 		env_relax();
 	}
 	tstore_walk_end(s, key);
+	return dropped;
+}
+
+/*
+ * Names one of a dead pool's solo pages in the slots from *@p on.  No page of
+ * the pool is committed any more, and those that are there are not freed while
+ * L4_lock is held.
+ */
+static bool tstore_solo_next(struct tstore *s, struct tstore_key *key, u32 *p)
+{
+	struct tstore_pool *pool = key->pool;
+	u32 steps = TSTORE_WALK_STEPS;
+	struct tstore_page *page;
+	bool found = false;
+
+	spin_lock(&key->client->L4_lock);
+	while (pool->solos && *p <= pool->solo_high && steps-- && !found) {
+		page = tstore_page(s, (*p)++);
+		found = (env_read_once(page->word) & TSTORE_STATE_MASK) ==
+			TSTORE_PAGE_SOLO &&
+			env_read_once(page->owner) >> TSTORE_SOLO_SHIFT ==
+			key->number;
+		if (found) {
+			key->name[0] = page->name[0];
+			key->name[1] = page->name[1];
+			key->name[2] = 0;
+		}
+	}
+	if (!pool->solos)
+		*p = TSTORE_NONE;
+	spin_unlock(&key->client->L4_lock);
+	return found;
+}
+
+/*
+ * Takes time in proportion to the stretch of slots that they are in, which is
+ * no longer than the pool's pages for one that had the store to itself.
+ */
+static u64 tstore_solos_drain(struct tstore *s, struct tstore_key *key)
+{
+	u64 dropped = 0;
+	u32 p, last;
+
+	spin_lock(&key->client->L4_lock);
+	p = key->pool->solos ? key->pool->solo_low : TSTORE_NONE;
+	last = key->pool->solo_high;
+	spin_unlock(&key->client->L4_lock);
+	while (p <= last) {
+		if (tstore_solo_next(s, key, &p)) {
+			tstore_key_hash(s, key);
+			dropped += tstore_flush_few(s, key, 0,
+						    TSTORE_SOLO_PAGES, 0);
+		}
+		env_relax();
+	}
 	return dropped;
 }
 
@@ -356,7 +417,7 @@ u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
 		spin_lock(&c->L4_lock);
 		if (key.pool->first == TSTORE_NONE) {
 			spin_unlock(&c->L4_lock);
-			return dropped;
+			return dropped + tstore_solos_drain(s, &key);
 		}
 		obj = tstore_object(s, key.pool->first);
 		key.name[0] = obj->name[0];

@@ -5,7 +5,7 @@
  * A page is found by its full name: the chain of a bucket leads to page
  * slots, each of which knows its object, which knows the rest of the name.  A
  * page on a chain keeps its object alive, so holding the shard is enough to
- * look at both.
+ * look at both.  A solo page knows its name itself.
  */
 #include "private.h"
 
@@ -41,6 +41,18 @@ static u32 *tstore_bucket(struct tstore *s, struct tstore_shard *sh,
 	return &sh->buckets[b];
 }
 
+static bool tstore_page_is(struct tstore *s, const struct tstore_page *page,
+			   const struct tstore_key *key, u64 index)
+{
+	if (tstore_key_solo(key, index))
+		return tstore_page_solo(page) &&
+		       page->owner == tstore_key_owner(key, index) &&
+		       page->name[0] == key->name[0] &&
+		       page->name[1] == key->name[1];
+	return !tstore_page_solo(page) && page->index == index &&
+	       tstore_object_is(tstore_object(s, page->obj), key);
+}
+
 /**
  * tstore_page_find_locked() - look a page up
  * @s: the store
@@ -53,34 +65,84 @@ static u32 *tstore_bucket(struct tstore *s, struct tstore_shard *sh,
 u32 *tstore_page_find_locked(struct tstore *s, struct tstore_shard *sh,
 			     const struct tstore_key *key, u64 index)
 {
-	struct tstore_page *page;
 	u32 *link;
 
 	env_assert_held(&sh->L2_lock);
 	link = tstore_bucket(s, sh, key, index);
-	while (*link != TSTORE_NONE) {
-		page = tstore_page(s, *link);
-		if (page->index == index &&
-		    tstore_object_is(tstore_object(s, page->obj), key))
-			break;
-		link = &page->hnext;
-	}
+	while (*link != TSTORE_NONE &&
+	       !tstore_page_is(s, tstore_page(s, *link), key, index))
+		link = &tstore_page(s, *link)->hnext;
 	return link;
+}
+
+/* Names a page that nobody else knows yet */
+void tstore_page_name(struct tstore_page *page, const struct tstore_key *key,
+		      u64 index)
+{
+	if (tstore_key_solo(key, index)) {
+		env_write_once(page->owner, tstore_key_owner(key, index));
+		page->name[0] = key->name[0];
+		page->name[1] = key->name[1];
+	} else {
+		page->index = index;
+	}
+}
+
+/**
+ * tstore_page_key() - the name of a page
+ * @s: the store
+ * @page: something keeps it, and so its object, in existence
+ * @key: out: number and name
+ *
+ * Return: the index
+ */
+u64 tstore_page_key(struct tstore *s, const struct tstore_page *page,
+		    struct tstore_key *key)
+{
+	const struct tstore_object *obj;
+
+	if (tstore_page_solo(page)) {
+		key->number = page->owner >> TSTORE_SOLO_SHIFT;
+		key->name[0] = page->name[0];
+		key->name[1] = page->name[1];
+		key->name[2] = 0;
+		return page->owner & (TSTORE_SOLO_PAGES - 1);
+	}
+	obj = tstore_object(s, page->obj);
+	key->number = obj->pool;
+	key->name[0] = obj->name[0];
+	key->name[1] = obj->name[1];
+	key->name[2] = obj->name[2];
+	return page->index;
 }
 
 /* Commits a page: from here on it is found */
 void tstore_page_hash_locked(struct tstore *s, struct tstore_shard *sh,
-			     const struct tstore_key *key, u32 p)
+			     const struct tstore_key *key, u64 index, u32 p)
 {
+	u32 state = tstore_key_solo(key, index) ? TSTORE_PAGE_SOLO :
+						  TSTORE_PAGE_LIVE;
 	struct tstore_page *page = tstore_page(s, p);
 	u32 *bucket;
 
 	env_assert_held(&sh->L2_lock);
-	bucket = tstore_bucket(s, sh, key, page->index);
+	bucket = tstore_bucket(s, sh, key, index);
 	page->hnext = *bucket;
-	env_store_release(&page->word, (page->word & ~TSTORE_STATE_MASK) |
-				       TSTORE_PAGE_LIVE);
+	env_store_release(&page->word,
+			  (page->word & ~TSTORE_STATE_MASK) | state);
 	*bucket = p;
+}
+
+/* Has the pool remember where its solo pages are */
+void tstore_solo_add_locked(struct tstore_client *c, struct tstore_pool *pool,
+			    u32 p)
+{
+	env_assert_held(&c->L4_lock);
+	if (!pool->solos || p < pool->solo_low)
+		pool->solo_low = p;
+	if (!pool->solos || p > pool->solo_high)
+		pool->solo_high = p;
+	pool->solos++;
 }
 
 /* Appends a page to the eviction queue of its client */
@@ -137,18 +199,24 @@ void tstore_page_remove_locked(struct tstore *s, struct tstore_shard *sh,
 	enum tstore_kind kind = tstore_key_kind(key);
 	struct tstore_client *c = key->client;
 	u32 p = *link;
+	struct tstore_page *page = tstore_page(s, p);
+	bool solo = tstore_page_solo(page);
 
 	env_assert_held(&sh->L2_lock);
-	*link = tstore_page(s, p)->hnext;
+	*link = page->hnext;
 
 	spin_lock(&c->L4_lock);
 	if (kind == TSTORE_EPHEMERAL)
 		tstore_queue_del_locked(s, c, p);
 	env_write_once(c->charged[kind], c->charged[kind] - 1);
 	key->pool->pages--;
+	key->pool->solos -= solo;
+	/* no solo page any more for whoever drains the pool */
+	env_write_once(page->word, page->word & ~TSTORE_STATE_MASK);
 	spin_unlock(&c->L4_lock);
 
-	tstore_object_unlink(s, key, p);
+	if (!solo)
+		tstore_object_unlink(s, key, p);
 	tstore_page_free(s, home, p);
 }
 
@@ -159,33 +227,37 @@ bool tstore_flush_applies(u32 flush, u32 put)
 }
 
 /**
- * tstore_flush_one() - drop a page unless it is newer than the flush
+ * tstore_flush_few() - drop pages unless they are newer than the flush
  * @s: the store
- * @key: its object
- * @index: the page
+ * @key: their object
+ * @index: the first page
+ * @nr: pages, of one shard and no more than a slice
  * @seq: of the flush
  *
- * Return: true if a page was dropped
+ * Return: number of pages dropped
  */
-bool tstore_flush_one(struct tstore *s, const struct tstore_key *key,
-		      u64 index, u32 seq)
+u32 tstore_flush_few(struct tstore *s, const struct tstore_key *key,
+		     u64 index, u32 nr, u32 seq)
 {
 	struct tstore_shard *sh = tstore_shard(s, key, index);
-	bool found;
+	u32 home = tstore_shard_home(s, sh);
+	u32 dropped = 0;
 	u32 *link;
+	u32 i;
 
 	spin_lock(&sh->L2_lock);
-	link = tstore_page_find_locked(s, sh, key, index);
-	found = tstore_key_alive(key) && *link != TSTORE_NONE &&
-		tstore_flush_applies(seq, tstore_page(s, *link)->seq);
-	if (found) {
-		tstore_page_remove_locked(s, sh, key, link,
-					  tstore_shard_home(s, sh));
-		sh->stat[TSTORE_FLUSHED]++;
+	for (i = 0; tstore_key_alive(key) && i < nr; i++) {
+		link = tstore_page_find_locked(s, sh, key, index + i);
+		if (*link == TSTORE_NONE ||
+		    !tstore_flush_applies(seq, tstore_page(s, *link)->seq))
+			continue;
+		tstore_page_remove_locked(s, sh, key, link, home);
+		dropped++;
 	}
+	sh->stat[TSTORE_FLUSHED] += dropped;
 	spin_unlock(&sh->L2_lock);
-	tstore_note(key, index, 1, tstore_ghost_flush);
-	return found;
+	tstore_note(key, index, nr, tstore_ghost_flush);
+	return dropped;
 }
 
 /*

@@ -48,13 +48,20 @@ enum tstore_lock_level {
 /* Frames are 32-bit numbers and so are the objects that fill them */
 #define TSTORE_MAX_FRAMES	0x2000000U
 
+/* Pages of an object that may be solo pages: see tstore_key_solo() */
+#define TSTORE_SOLO_SHIFT	4
+#define TSTORE_SOLO_PAGES	16U
+
 /* States of a page slot, in the low bits of its word */
 enum tstore_page_state {
 	TSTORE_PAGE_FREE,	/* on a bank's list or in a put's hands */
 	TSTORE_PAGE_LIVE,	/* committed: on a chain of the page hash */
+	TSTORE_PAGE_SOLO,	/* the same, and it has the object's name */
 	TSTORE_PAGE_OBJECTS,	/* its frame holds object records */
 	TSTORE_PAGE_STATES
 };
+
+static_assert(TSTORE_SOLO_PAGES <= TSTORE_SLICE, "flushed in one slice");
 
 #define TSTORE_STATE_BITS	3
 #define TSTORE_STATE_MASK	((1U << TSTORE_STATE_BITS) - 1)
@@ -64,22 +71,32 @@ enum tstore_page_state {
  * @word: state and frame number; the store that commits a page is the last
  *	one of its put. Written under L2 of its shard, or by the only owner.
  * @hnext: L2: chain of the page hash; L5: list of a bank
- * @obj: I: handle of its object
+ * @obj: I R: handle of its object
+ * @owner: I R: solo: number of its pool, and the index in the low bits
  * @seq: L2: seq of its put
  * @index: I: index in the object
  * @onext: L3: list of the object's pages, circular
  * @oprev: L3
+ * @name: I: solo: the first two words of its object's name, and the third is 0
  * @qnext: L4: the client's eviction queue, circular; persistent: not used
  * @qprev: L4
  */
 struct tstore_page {
 	u32 word;
 	u32 hnext;
-	u32 obj;
+	union {
+		u32 obj;
+		u32 owner;
+	};
 	u32 seq;
-	u64 index;
-	u32 onext;
-	u32 oprev;
+	union {
+		struct {
+			u64 index;
+			u32 onext;
+			u32 oprev;
+		};
+		u64 name[2];
+	};
 	u32 qnext;
 	u32 qprev;
 };
@@ -166,6 +183,9 @@ struct tstore_pool {
 	u32 ident;		/* L4 R: see above */
 	u32 first;		/* L4: its objects */
 	u64 pages;		/* L4: pages charged to it */
+	u64 solos;		/* L4: of these, solo pages */
+	u32 solo_low;		/* L4: if there are any, none is in a slot */
+	u32 solo_high;		/* below or above */
 	u32 dying;		/* L4: its ident while it is being drained; until
 				 * whoever drains it clears this, the id is busy
 				 */
@@ -252,6 +272,21 @@ static inline enum tstore_kind tstore_key_kind(const struct tstore_key *key)
 						      TSTORE_EPHEMERAL;
 }
 
+/*
+ * The first pages of an object are solo pages if the object's name fits into
+ * their slots.  They are on no object's list, so a small object takes no
+ * object slot, and for others it is not much a page.
+ */
+static inline bool tstore_key_solo(const struct tstore_key *key, u64 index)
+{
+	return index < TSTORE_SOLO_PAGES && !key->name[2];
+}
+
+static inline u32 tstore_key_owner(const struct tstore_key *key, u64 index)
+{
+	return key->number << TSTORE_SOLO_SHIFT | index;
+}
+
 /* Is the pool of this request still the one that it was? */
 static inline bool tstore_key_alive(const struct tstore_key *key)
 {
@@ -282,6 +317,11 @@ static inline void *tstore_page_data(struct tstore *s, u32 p)
 static inline u32 tstore_page_state(const struct tstore_page *page)
 {
 	return page->word & TSTORE_STATE_MASK;
+}
+
+static inline bool tstore_page_solo(const struct tstore_page *page)
+{
+	return tstore_page_state(page) == TSTORE_PAGE_SOLO;
 }
 
 static inline struct tstore_object *tstore_object(struct tstore *s, u32 o)
@@ -326,15 +366,21 @@ struct tstore_shard *tstore_shard(struct tstore *s,
 u32 tstore_shard_home(struct tstore *s, const struct tstore_shard *sh);
 u32 *tstore_page_find_locked(struct tstore *s, struct tstore_shard *sh,
 			     const struct tstore_key *key, u64 index);
+void tstore_page_name(struct tstore_page *page, const struct tstore_key *key,
+		      u64 index);
+u64 tstore_page_key(struct tstore *s, const struct tstore_page *page,
+		    struct tstore_key *key);
 void tstore_page_hash_locked(struct tstore *s, struct tstore_shard *sh,
-			     const struct tstore_key *key, u32 p);
+			     const struct tstore_key *key, u64 index, u32 p);
 void tstore_page_remove_locked(struct tstore *s, struct tstore_shard *sh,
 			       const struct tstore_key *key, u32 *link,
 			       u32 home);
+void tstore_solo_add_locked(struct tstore_client *c, struct tstore_pool *pool,
+			    u32 p);
 void tstore_queue_add_locked(struct tstore *s, struct tstore_client *c, u32 p);
 void tstore_queue_del_locked(struct tstore *s, struct tstore_client *c, u32 p);
-bool tstore_flush_one(struct tstore *s, const struct tstore_key *key,
-		      u64 index, u32 seq);
+u32 tstore_flush_few(struct tstore *s, const struct tstore_key *key,
+		     u64 index, u32 nr, u32 seq);
 void tstore_shards_cycle(struct tstore *s);
 bool tstore_flush_applies(u32 flush, u32 put);
 

@@ -88,7 +88,7 @@ static u32 tstore_put_copy_locked(struct tstore *s,
 			ps->page[i] = ps->slots[used++];
 		page = tstore_page(s, ps->page[i]);
 		if (!(ps->old & 1U << i))
-			page->index = ps->index + i;
+			tstore_page_name(page, ps->key, ps->index + i);
 		page->seq = ps->seq;
 		memcpy(tstore_page_data(s, ps->page[i]), src, PAGE_SIZE);
 		env_data_unmap(src);
@@ -103,22 +103,29 @@ static int tstore_put_commit_locked(struct tstore *s,
 {
 	enum tstore_kind kind = tstore_key_kind(ps->key);
 	struct tstore_client *c = ps->key->client;
+	u32 i, solo = 0;
 	int err;
-	u32 i;
 
 	env_assert_held(&ps->sh->L2_lock);
-	if (used) {
-		err = tstore_object_link(s, ps->key, ps->slots, used);
+	/* solo pages are the first ones of an object, and so of its slots */
+	for (i = 0; i < nr; i++)
+		solo += !(ps->old & 1U << i) &&
+			tstore_key_solo(ps->key, ps->index + i);
+	if (used > solo) {
+		err = tstore_object_link(s, ps->key, ps->slots + solo,
+					 used - solo);
 		if (err)
 			return err;
 	}
 	for (i = 0; i < nr; i++)
 		if (!(ps->old & 1U << i))
 			tstore_page_hash_locked(s, ps->sh, ps->key,
-						ps->page[i]);
+						ps->index + i, ps->page[i]);
 
 	spin_lock(&c->L4_lock);
 	ps->key->pool->pages += used;
+	for (i = 0; i < solo; i++)
+		tstore_solo_add_locked(c, ps->key->pool, ps->slots[i]);
 	for (i = 0; kind == TSTORE_EPHEMERAL && i < nr; i++) {
 		if (ps->old & 1U << i)
 			tstore_queue_del_locked(s, c, ps->page[i]);
@@ -212,12 +219,12 @@ static int tstore_put_some(struct tstore *s, struct tstore_put_slice *ps,
 static void tstore_put_undo(struct tstore *s, const struct tstore_key *key,
 			    u64 index, u32 nr)
 {
-	u32 i;
+	u32 i, few;
 
-	for (i = 0; i < nr; i++) {
-		tstore_flush_one(s, key, index + i, 0);
-		if (i % TSTORE_SLICE == TSTORE_SLICE - 1)
-			env_relax();
+	for (i = 0; i < nr; i += few) {
+		few = tstore_slice(index + i, nr - i);
+		tstore_flush_few(s, key, index + i, few, 0);
+		env_relax();
 	}
 }
 
@@ -329,18 +336,18 @@ int tstore_flush(const struct tstore_key *key, const struct tmem_req *req,
 	struct tstore *s = key->client->store;
 	u64 last = ~0ULL;
 	u64 dropped = 0;
-	u32 i;
+	u32 i, nr;
 
 	if (req->nr_pages)
 		last = req->index + req->nr_pages - 1;
 	/* ask for each index, or look at each page, whichever is less */
 	if (req->nr_pages && (req->nr_pages <= TSTORE_SLICE ||
 			      req->nr_pages <= tstore_object_count(s, key))) {
-		for (i = 0; i < req->nr_pages; i++) {
-			dropped += tstore_flush_one(s, key, req->index + i,
+		for (i = 0; i < req->nr_pages; i += nr) {
+			nr = tstore_slice(req->index + i, req->nr_pages - i);
+			dropped += tstore_flush_few(s, key, req->index + i, nr,
 						    req->seq);
-			if (i % TSTORE_SLICE == TSTORE_SLICE - 1)
-				env_relax();
+			env_relax();
 		}
 	} else {
 		dropped = tstore_object_flush(s, key, req->index, last,

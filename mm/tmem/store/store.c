@@ -21,14 +21,16 @@
  * 32-bit handle of the first slot on its chain, a frame holds a page or 85
  * object slots (48 bytes each).  There are no pointers in it, so it can be
  * mapped anywhere.  For every frame there are one slot, one page bucket and a
- * quarter of an object bucket: 45 bytes, 1.1 %.  Objects come on top when
- * there are any: 0.01 byte a page if each has 4096 pages, 48 if each has one.
+ * quarter of an object bucket: 45 bytes, 1.1 %.
+ *
+ * The first 16 pages of an object have its name in their slots, where they need
+ * no list and no 64 bits of index, if it is a name of 16 bytes: solo pages.
+ * What object slots there are come on top: 0.01 byte a page if each object has
+ * 4096 pages, 3 if each has 17, none for objects with fewer; 48 if each has one
+ * and a longer name.
  *
  * Provided for, and not there yet:
  *
- * - One slot for a page that is alone in its object.  Such a slot has no use
- *   for the list of its object's pages, nor mostly for 64 bits of index: with
- *   those a name of up to 16 bytes fits into the slot, under one more state.
  * - Several pages in a frame.  The frame number of a page is apart from its
  *   slot number and 29 bits wide, and states are to spare.
  * - Finding everything again after a crash.  A slot is committed by one store
@@ -349,7 +351,8 @@ int tstore_create(const struct tstore_config *cfg, struct tstore **out)
 	s->max_clients = cfg->max_clients ? cfg->max_clients :
 					    TSTORE_DEFAULT_CLIENTS;
 	err = -EINVAL;
-	if ((u64)s->max_pools * s->max_clients >= TSTORE_NONE)
+	if ((u64)s->max_pools * s->max_clients >=
+	    TSTORE_NONE >> TSTORE_SOLO_SHIFT)
 		goto err_free;
 	err = -ENOMEM;
 	s->shards = env_zalloc(s->nr_shards * sizeof(*s->shards));

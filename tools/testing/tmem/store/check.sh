@@ -54,6 +54,7 @@ one includes "$here/check-includes.sh" "$store"
 one freestanding ls "$out/freestanding/store.o"
 run gcc-asan-unit "$out/gcc-asan-unit"
 run clang-asan-unit "$out/clang-asan-unit"
+run density "$out/density"
 run ghost "$out/ghost"
 run gcc-asan-random "$out/gcc-asan-random" --runs 60
 run clang-asan-random "$out/clang-asan-random" --seed 1000 --runs 40

@@ -272,7 +272,7 @@ static struct tmem_req req_of(u8 op, u32 pool, u64 obj, u64 index, u32 nr)
 	struct tmem_req req = {
 		.op = op,
 		.pool = pool,
-		.object = { obj, ~obj, obj * 3 },
+		.object = { obj, ~obj, obj & 1 ? obj * 3 : 0 },
 		.index = index,
 		.nr_pages = nr,
 	};
@@ -336,7 +336,7 @@ int query(struct tstore_client *c, struct tmem_query *q)
 
 bool there(struct tstore_client *c, u32 pool, u64 obj, u64 index)
 {
-	u64 name[3] = { obj, ~obj, obj * 3 };
+	u64 name[3] = { obj, ~obj, obj & 1 ? obj * 3 : 0 };
 
 	return tstore_peek(c, pool, name, index);
 }

@@ -130,7 +130,7 @@ static void hook_get(void)
 	struct tmem_req req = {
 		.op = TMEM_OP_GET,
 		.pool = P,
-		.object = { 2, ~2ull, 6 },
+		.object = { 2, ~2ull, 0 },
 		.nr_pages = 1,
 	};
 

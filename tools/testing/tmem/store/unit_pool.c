@@ -319,10 +319,14 @@ static void metadata_is_small(void)
 	st = world_stats();
 	CHECK(st.metadata <= 45 * frames + 8192);
 	CHECK_EQ(pool_create(w.c[0], 0, EPHEMERAL), 0);
-	/* one page an object: 85 object slots a frame */
+	/* one page an object, with names that fit into page slots */
 	for (i = 0; i < 8500; i++)
-		CHECK_EQ(put(w.c[0], 0, i, 0, 1, i), 0);
-	CHECK_EQ(world_stats().object_frames, 100);
+		CHECK_EQ(put(w.c[0], 0, 2 * i, 0, 1, i), 0);
+	CHECK_EQ(world_stats().object_frames, 0);
+	/* and with names that do not: 85 object slots a frame */
+	for (i = 0; i < 4250; i++)
+		CHECK_EQ(put(w.c[0], 0, 2 * i + 1, 0, 1, i), 0);
+	CHECK_EQ(world_stats().object_frames, 50);
 }
 
 const struct scenario unit_pool[] = {

@@ -184,14 +184,14 @@ static void objects_need_room_too(void)
 
 	open_both(86, 86);
 	for (i = 0; i < 85; i++)
-		CHECK_EQ(put(w.c[0], E, i, 0, 1, i), 0);
+		CHECK_EQ(put(w.c[0], E, 2 * i + 1, 0, 1, i), 0);
 	CHECK_EQ(world_free(), 0);
 	CHECK_EQ(world_stats().object_frames, 1);
-	CHECK_EQ(put(w.c[0], P, 1000, 0, 1, 5), 0);
+	CHECK_EQ(put(w.c[0], P, 1001, 0, 1, 5), 0);
 	world_check();
-	CHECK_EQ(get(w.c[0], P, 1000, 0, 1), 0);
+	CHECK_EQ(get(w.c[0], P, 1001, 0, 1), 0);
 	CHECK(got(0, 5));
-	CHECK(!there(w.c[0], E, 0, 0));
+	CHECK(!there(w.c[0], E, 1, 0));
 }
 
 /* The smallest store there can be holds nothing, and says so */
@@ -211,7 +211,7 @@ static void two_frames(void)
 
 	open_both(2, 10);
 	for (i = 0; i < 10; i++) {
-		CHECK_EQ(put(w.c[i % 3], E, i, 0, 2, i), 0);
+		CHECK_EQ(put(w.c[i % 3], E, 2 * i + 1, 0, 2, i), 0);
 		CHECK_EQ(last.done, 1);
 		CHECK_EQ(world_stats().ephemeral, 1);
 	}
