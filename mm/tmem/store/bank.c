@@ -79,31 +79,37 @@ bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr)
 					pages + got, nr - got);
 	if (got == nr)
 		return true;
-	while (got--)
-		tstore_page_free(s, home, pages[got]);
+	tstore_page_free(s, home, pages, got);
 	return false;
 }
 
 /**
- * tstore_page_free() - give a page slot and its frame back
+ * tstore_page_free() - give page slots and their frames back
  * @s: the store
- * @home: bank that gets it
- * @p: handle; on no list and no chain any more
+ * @home: bank that gets them
+ * @pages: handles; on no list and no chain any more
+ * @nr: their number
  *
- * The frame is not scrubbed: a put overwrites all of it before it commits the
+ * Frames are not scrubbed: a put overwrites all of one before it commits the
  * page, and nothing else makes a frame readable.
  */
-void tstore_page_free(struct tstore *s, u32 home, u32 p)
+void tstore_page_free(struct tstore *s, u32 home, const u32 *pages, u32 nr)
 {
 	struct tstore_bank *bank = &s->banks[home];
-	struct tstore_page *page = tstore_page(s, p);
+	struct tstore_page *page;
+	u32 i;
 
-	env_write_once(page->word, (page->word & ~TSTORE_STATE_MASK) |
-				   TSTORE_PAGE_FREE);
+	if (!nr)
+		return;
 	spin_lock(&bank->L5_lock);
-	page->hnext = bank->page;
-	bank->page = p;
-	env_write_once(bank->pages, bank->pages + 1);
+	for (i = 0; i < nr; i++) {
+		page = tstore_page(s, pages[i]);
+		env_write_once(page->word, (page->word & ~TSTORE_STATE_MASK) |
+					   TSTORE_PAGE_FREE);
+		page->hnext = bank->page;
+		bank->page = pages[i];
+	}
+	env_write_once(bank->pages, bank->pages + nr);
 	spin_unlock(&bank->L5_lock);
 }
 

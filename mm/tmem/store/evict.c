@@ -51,10 +51,8 @@ int tstore_reserve(struct tstore_client *c, enum tstore_kind kind, u32 home,
 void tstore_unreserve(struct tstore_client *c, enum tstore_kind kind,
 		      u32 home, const u32 *pages, u32 nr)
 {
-	u32 i;
-
-	for (i = 0; pages && i < nr; i++)
-		tstore_page_free(c->store, home, pages[i]);
+	if (pages)
+		tstore_page_free(c->store, home, pages, nr);
 	spin_lock(&c->L4_lock);
 	env_write_once(c->charged[kind], c->charged[kind] - nr);
 	spin_unlock(&c->L4_lock);
@@ -108,7 +106,7 @@ bool tstore_evict_one(struct tstore_client *c, u32 home)
 	struct tstore *s = c->store;
 	struct tstore_shard *sh;
 	bool done = false;
-	u64 index;
+	u64 index = 0;
 	u32 *link;
 	u32 p;
 
@@ -120,7 +118,8 @@ bool tstore_evict_one(struct tstore_client *c, u32 home)
 		spin_lock(&sh->L2_lock);
 		link = tstore_page_find_locked(s, sh, &key, index);
 		if (*link == p && tstore_is_oldest(c, &key, p)) {
-			tstore_page_remove_locked(s, sh, &key, link, home);
+			tstore_page_unhash_locked(s, sh, link);
+			tstore_page_drop_locked(s, sh, &key, &p, 1, home);
 			sh->stat[TSTORE_EVICTED]++;
 			done = true;
 		}

@@ -181,22 +181,13 @@ int tstore_object_link(struct tstore *s, const struct tstore_key *key,
 	return 0;
 }
 
-/**
- * tstore_object_unlink() - take a page from its object
- * @s: the store
- * @key: the object
- * @p: handle
- *
- * Ends the object if this was its last page.
- */
-void tstore_object_unlink(struct tstore *s, const struct tstore_key *key,
-			  u32 p)
+static void tstore_object_del_locked(struct tstore *s,
+				     struct tstore_oshard *os,
+				     struct tstore_object *obj, u32 p)
 {
-	struct tstore_oshard *os = tstore_oshard(s, key);
 	struct tstore_page *page = tstore_page(s, p);
-	struct tstore_object *obj = tstore_object(s, page->obj);
 
-	spin_lock(&os->L3_lock);
+	env_assert_held(&os->L3_lock);
 	if (page->onext == p) {
 		obj->first = TSTORE_NONE;
 	} else {
@@ -206,6 +197,30 @@ void tstore_object_unlink(struct tstore *s, const struct tstore_key *key,
 			obj->first = page->onext;
 	}
 	obj->count--;
+}
+
+/**
+ * tstore_object_unlink() - take pages from their object
+ * @s: the store
+ * @key: the object
+ * @pages: handles; they have been on its list
+ * @nr: their number
+ *
+ * Ends the object if these were its last pages.
+ */
+void tstore_object_unlink(struct tstore *s, const struct tstore_key *key,
+			  const u32 *pages, u32 nr)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+	struct tstore_object *obj;
+	u32 i;
+
+	if (!nr)
+		return;
+	obj = tstore_object(s, tstore_page(s, pages[0])->obj);
+	spin_lock(&os->L3_lock);
+	for (i = 0; i < nr; i++)
+		tstore_object_del_locked(s, os, obj, pages[i]);
 	if (!obj->count)
 		tstore_object_end_locked(s, os, key,
 					 tstore_object_find_locked(s, os, key));

@@ -180,44 +180,57 @@ void tstore_queue_del_locked(struct tstore *s, struct tstore_client *c, u32 p)
 		c->oldest = page->qnext;
 }
 
+/* First half of a page's removal: from here on it is not found */
+u32 tstore_page_unhash_locked(struct tstore *s, struct tstore_shard *sh,
+			      u32 *link)
+{
+	u32 p = *link;
+
+	env_assert_held(&sh->L2_lock);
+	*link = tstore_page(s, p)->hnext;
+	return p;
+}
+
 /**
- * tstore_page_remove_locked() - drop a page
+ * tstore_page_drop_locked() - drop pages that are not found any more
  * @s: the store
- * @sh: its shard
- * @key: its object
- * @link: what tstore_page_find_locked() returned for it
- * @home: bank that gets the slot
+ * @sh: their shard
+ * @key: their object
+ * @pages: what tstore_page_unhash_locked() returned, in order of indices
+ * @nr: their number
+ * @home: bank that gets the slots
  *
- * In the order that others rely on: off the hash, so that nobody finds it;
- * off the queue, whose lock alone keeps a page and its object in existence;
- * off the object, which may end the object; free.
+ * In the order that others rely on: off the queue, whose lock alone keeps a
+ * page and its object in existence; off the object, which may end the object;
+ * free.
  */
-void tstore_page_remove_locked(struct tstore *s, struct tstore_shard *sh,
-			       const struct tstore_key *key, u32 *link,
-			       u32 home)
+void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
+			     const struct tstore_key *key, const u32 *pages,
+			     u32 nr, u32 home)
 {
 	enum tstore_kind kind = tstore_key_kind(key);
 	struct tstore_client *c = key->client;
-	u32 p = *link;
-	struct tstore_page *page = tstore_page(s, p);
-	bool solo = tstore_page_solo(page);
+	struct tstore_page *page;
+	u32 i, solos = 0;
 
 	env_assert_held(&sh->L2_lock);
-	*link = page->hnext;
-
 	spin_lock(&c->L4_lock);
-	if (kind == TSTORE_EPHEMERAL)
-		tstore_queue_del_locked(s, c, p);
-	env_write_once(c->charged[kind], c->charged[kind] - 1);
-	key->pool->pages--;
-	key->pool->solos -= solo;
-	/* no solo page any more for whoever drains the pool */
-	env_write_once(page->word, page->word & ~TSTORE_STATE_MASK);
+	for (i = 0; i < nr; i++) {
+		page = tstore_page(s, pages[i]);
+		if (kind == TSTORE_EPHEMERAL)
+			tstore_queue_del_locked(s, c, pages[i]);
+		solos += tstore_page_solo(page);
+		/* no solo page any more for whoever drains the pool */
+		env_write_once(page->word, page->word & ~TSTORE_STATE_MASK);
+	}
+	env_write_once(c->charged[kind], c->charged[kind] - nr);
+	key->pool->pages -= nr;
+	key->pool->solos -= solos;
 	spin_unlock(&c->L4_lock);
 
-	if (!solo)
-		tstore_object_unlink(s, key, p);
-	tstore_page_free(s, home, p);
+	/* in order of indices, so that solo pages come first */
+	tstore_object_unlink(s, key, pages + solos, nr - solos);
+	tstore_page_free(s, home, pages, nr);
 }
 
 /* Serial number arithmetic; a flush with seq 0 removes unconditionally */
@@ -241,6 +254,7 @@ u32 tstore_flush_few(struct tstore *s, const struct tstore_key *key,
 {
 	struct tstore_shard *sh = tstore_shard(s, key, index);
 	u32 home = tstore_shard_home(s, sh);
+	u32 pages[TSTORE_SLICE];
 	u32 dropped = 0;
 	u32 *link;
 	u32 i;
@@ -251,9 +265,10 @@ u32 tstore_flush_few(struct tstore *s, const struct tstore_key *key,
 		if (*link == TSTORE_NONE ||
 		    !tstore_flush_applies(seq, tstore_page(s, *link)->seq))
 			continue;
-		tstore_page_remove_locked(s, sh, key, link, home);
-		dropped++;
+		pages[dropped++] = tstore_page_unhash_locked(s, sh, link);
 	}
+	if (dropped)
+		tstore_page_drop_locked(s, sh, key, pages, dropped, home);
 	sh->stat[TSTORE_FLUSHED] += dropped;
 	spin_unlock(&sh->L2_lock);
 	tstore_note(key, index, nr, tstore_ghost_flush);

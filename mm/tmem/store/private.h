@@ -343,7 +343,7 @@ static inline bool tstore_object_is(const struct tstore_object *obj,
 void tstore_banks_init(struct tstore *s);
 void tstore_banks_fill(struct tstore *s);
 bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr);
-void tstore_page_free(struct tstore *s, u32 home, u32 p);
+void tstore_page_free(struct tstore *s, u32 home, const u32 *pages, u32 nr);
 u64 tstore_pages_free(struct tstore *s);
 u32 tstore_object_alloc(struct tstore *s, u32 home);
 void tstore_object_free(struct tstore *s, u32 home, u32 o);
@@ -353,7 +353,7 @@ void tstore_key_hash(struct tstore *s, struct tstore_key *key);
 int tstore_object_link(struct tstore *s, const struct tstore_key *key,
 		       const u32 *pages, u32 nr);
 void tstore_object_unlink(struct tstore *s, const struct tstore_key *key,
-			  u32 p);
+			  const u32 *pages, u32 nr);
 u32 tstore_object_count(struct tstore *s, const struct tstore_key *key);
 u64 tstore_object_flush(struct tstore *s, const struct tstore_key *key,
 			u64 first, u64 last, u32 seq);
@@ -372,9 +372,11 @@ u64 tstore_page_key(struct tstore *s, const struct tstore_page *page,
 		    struct tstore_key *key);
 void tstore_page_hash_locked(struct tstore *s, struct tstore_shard *sh,
 			     const struct tstore_key *key, u64 index, u32 p);
-void tstore_page_remove_locked(struct tstore *s, struct tstore_shard *sh,
-			       const struct tstore_key *key, u32 *link,
-			       u32 home);
+u32 tstore_page_unhash_locked(struct tstore *s, struct tstore_shard *sh,
+			      u32 *link);
+void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
+			     const struct tstore_key *key, const u32 *pages,
+			     u32 nr, u32 home);
 void tstore_solo_add_locked(struct tstore_client *c, struct tstore_pool *pool,
 			    u32 p);
 void tstore_queue_add_locked(struct tstore *s, struct tstore_client *c, u32 p);

@@ -279,6 +279,7 @@ static int tstore_get_slice(struct tstore *s, const struct tstore_key *key,
 	bool exclusive = tstore_key_kind(key) == TSTORE_EPHEMERAL;
 	struct tstore_shard *sh = tstore_shard(s, key, index);
 	u32 home = tstore_shard_home(s, sh);
+	u32 pages[TSTORE_SLICE];
 	int err = 0;
 	u32 *link;
 	void *dst;
@@ -301,8 +302,10 @@ static int tstore_get_slice(struct tstore *s, const struct tstore_key *key,
 		memcpy(dst, tstore_page_data(s, *link), PAGE_SIZE);
 		env_data_unmap(dst);
 		if (exclusive)
-			tstore_page_remove_locked(s, sh, key, link, home);
+			pages[i] = tstore_page_unhash_locked(s, sh, link);
 	}
+	if (exclusive && i)
+		tstore_page_drop_locked(s, sh, key, pages, i, home);
 	sh->stat[TSTORE_HITS] += i;
 	if (err == -ENOENT && !at && !i)
 		sh->stat[TSTORE_MISSES]++;
