@@ -9,8 +9,8 @@
  * A client at its limit gives up its own oldest page.  When the arena is full,
  * the client does that is furthest above its target.  Without targets that is
  * the one with the most pages, which for two clients that want more than there
- * is ends in equal shares.  The pages that a put has
- * stored so far do not count as its client's: a run never evicts itself.
+ * is ends in equal shares.  The pages that a put has stored so far do not count
+ * as its client's: a run never evicts itself.
  *
  * Persistent pages are not on a queue and so are never evicted.
  */
@@ -138,13 +138,15 @@ static s64 tstore_above(struct tstore_client *c)
 
 /*
  * Who is furthest above its target, of those that have something to give; @c
- * itself if nobody is further, and if it has any of its @own
+ * itself if nobody is further, and if it has any of its @own, which are all but
+ * the @done pages of the put in progress
  */
-static struct tstore_client *tstore_victim(struct tstore_client *c, u64 own)
+static struct tstore_client *tstore_victim(struct tstore_client *c, u64 own,
+					   u64 done)
 {
 	struct tstore_client *victim = own ? c : NULL, *other;
 	struct tstore *s = c->store;
-	s64 above, most = tstore_above(c);
+	s64 above, most = tstore_above(c) - (s64)done;
 	u32 i;
 
 	for (i = 0; i < s->max_clients; i++) {
@@ -194,7 +196,7 @@ int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
 			victim = c;
 			err = -EDQUOT;
 		} else if (tstore_pages_free(s) < frames) {
-			victim = tstore_victim(c, own);
+			victim = tstore_victim(c, own, done);
 			err = -ENOSPC;
 			if (!victim)
 				return err;

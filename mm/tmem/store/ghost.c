@@ -60,7 +60,6 @@ struct ghost_page {
  * @end: the next position
  * @taken: positions with a page or a hole
  * @holes: positions with a hole
- * @live: pages
  * @free: first free page
  * @gets: of all pages, that is, weighted
  * @bins: gets by the place of their page, weighted
@@ -75,7 +74,6 @@ struct tstore_ghost {
 	u32 end;
 	u32 taken;
 	u32 holes;
-	u32 live;
 	u32 free;
 	u64 gets;
 	u64 bins[TSTORE_GHOST_BINS];
@@ -86,7 +84,7 @@ struct tstore_ghost {
 	struct ghost_page pages[NR_PAGES];
 };
 
-static_assert(sizeof(struct tstore_ghost) <= 1 << 20, "constant memory");
+static_assert(sizeof(struct tstore_ghost) <= 300 << 10, "as ghost.h says");
 
 /* ---- Fenwick trees: element i counts the i & -i positions before i ---- */
 
@@ -193,7 +191,6 @@ static void ghost_free(struct tstore_ghost *g, u32 *link)
 	*link = g->pages[p].next;
 	g->pages[p].next = g->free;
 	g->free = p;
-	g->live--;
 }
 
 /* Forgets the pages whose hash is too large from now on */
@@ -280,7 +277,6 @@ void tstore_ghost_put(struct tstore_ghost *g, u64 hash)
 	if (*link == NONE) {
 		p = g->free;
 		g->free = g->pages[p].next;
-		g->live++;
 		g->pages[p].hash = hash;
 		g->pages[p].next = NONE;
 		*link = p;
@@ -380,7 +376,8 @@ u64 tstore_ghost_hits(struct tstore_ghost *g, u64 pages)
 	}
 	/* the part of a bin that is below @pages */
 	if (bin < TSTORE_GHOST_BINS && pages > start)
-		hits += g->bins[bin] / width * (pages - start);
+		hits += g->bins[bin] / width * (pages - start) +
+			g->bins[bin] % width * (pages - start) / width;
 	return hits;
 }
 

@@ -7,7 +7,7 @@
 
 #include "tstore.h"
 
-/* Pages that a ghost cache remembers, a power of two: 340 KiB */
+/* Pages that a ghost cache remembers, a power of two: 300 KiB */
 #define TSTORE_GHOST_PAGES	8192U
 
 /* Bins of the histogram: 16 for each doubling of the distance */

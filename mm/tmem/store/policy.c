@@ -50,6 +50,12 @@ static u64 scale(u64 a, u64 b, u64 c)
 	return high + low;
 }
 
+/* a * b, or as much as there is of it */
+static u64 times(u64 a, u64 b)
+{
+	return b && a > ~0ULL / b ? ~0ULL : a * b;
+}
+
 static u64 at_most(u64 a, u64 b)
 {
 	return a < b ? a : b;
@@ -160,7 +166,7 @@ static void hull_next(struct tstore_share *share, u64 capacity)
 	for (i = at + 1; i <= TSTORE_CURVE_STEPS; i++) {
 		/* hits per step, with 16 bits of fraction */
 		rise = (share->hits[i] - share->hits[at]) << 16;
-		rise = scale(rise / (i - at), share->weight, 1);
+		rise = times(rise / (i - at), share->weight);
 		if (rise > share->gain) {
 			share->gain = rise;
 			share->corner = i;

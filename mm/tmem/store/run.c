@@ -260,8 +260,7 @@ int tstore_put(const struct tstore_key *key, const struct tmem_req *req,
 		env_relax();
 	}
 	*done = ps.at;
-	if (!err || !persistent)
-		tstore_note(key, req->index, ps.at, tstore_ghost_put);
+	tstore_note(key, req->index, ps.at, tstore_ghost_put);
 	if (!err)
 		return 0;
 

@@ -61,7 +61,7 @@ struct tstore_policy;
  * @max_clients: most clients at one time; 0 for TSTORE_DEFAULT_CLIENTS
  * @max_pools: most pools of one client; 0 for TSTORE_DEFAULT_POOLS
  * @ghosts: estimate for each client what it would gain by more, for policies
- *	that want to know; takes 340 KiB a client
+ *	that want to know; takes 300 KiB a client
  * @seed: a number that clients cannot guess; keeps them from choosing names
  *	that collide in the hash
  */

@@ -111,6 +111,17 @@ static void policy_option(const char *name)
 		die(name, "is not a policy, see --help");
 }
 
+/* From a microsecond to a day */
+static void interval_option(const char *text)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (*end || end == text || !(seconds >= 1e-6 && seconds <= 86400))
+		die(text, "is not an interval: from 0.000001 to 86400 seconds");
+	interval = seconds * 1e6;
+}
+
 static void open_timeline(const char *path)
 {
 	timeline = fopen(path, "w");
@@ -128,7 +139,7 @@ static void option(int c)
 		policy_option(optarg);
 		break;
 	case 'i':
-		interval = strtod(optarg, NULL) * 1e6;
+		interval_option(optarg);
 		break;
 	case 'c':
 		client_option(optarg);
@@ -171,8 +182,6 @@ static const char *parse(int argc, char **argv)
 		option(c);
 	if (argc - optind != 1)
 		usage(stderr);
-	if (!interval)
-		die("--interval", "is at least a microsecond");
 	return argv[optind];
 }
 
@@ -389,6 +398,8 @@ int main(int argc, char **argv)
 			path, (unsigned long long)trace.records, trace.error);
 		return 1;
 	}
+	if (timeline && fclose(timeline))
+		die("--timeline", strerror(errno));
 	print_result();
 	return fflush(stdout) ? 1 : 0;
 }

@@ -146,6 +146,18 @@ static void utility_is_weighted(void)
 	CHECK(shares[0].target > CAPACITY * 2 / 3);
 }
 
+/* Weights may be as large as they like */
+static void utility_does_not_overflow(void)
+{
+	reset();
+	concave(&shares[0], 1 << 29);
+	concave(&shares[1], 1 << 10);
+	shares[0].weight = 1U << 31;
+	shares[1].weight = 1U << 31;
+	divide("utility", 2);
+	CHECK(shares[0].target > CAPACITY * 9 / 10);
+}
+
 /* Without a reason to prefer anybody, and to the end */
 static void utility_leaves_nothing(void)
 {
@@ -223,6 +235,7 @@ const struct scenario unit_policy[] = {
 	SCENARIO(idle_memory_is_taxed),
 	SCENARIO(a_cliff_is_worth_its_height),
 	SCENARIO(utility_is_weighted),
+	SCENARIO(utility_does_not_overflow),
 	SCENARIO(utility_leaves_nothing),
 	SCENARIO(smart_alloc_follows_refusals),
 	SCENARIO(any_numbers),
