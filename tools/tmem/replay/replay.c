@@ -117,7 +117,7 @@ static void interval_option(const char *text)
 	char *end;
 	double seconds = strtod(text, &end);
 
-	if (*end || end == text || !(seconds >= 1e-6 && seconds <= 86400))
+	if (*end || end == text || !(seconds >= 0.000001 && seconds <= 86400))
 		die(text, "is not an interval: from 0.000001 to 86400 seconds");
 	interval = seconds * 1e6;
 }
