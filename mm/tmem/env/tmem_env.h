@@ -16,6 +16,7 @@
 #include <linux/highmem.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
+#include <linux/prefetch.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -51,6 +52,7 @@ static inline void env_relax(void)
 #define env_write_once(x, val)		WRITE_ONCE(x, val)
 /* Orders a commit after what is committed: see the stores in the store */
 #define env_store_release(ptr, val)	smp_store_release(ptr, val)
+#define env_prefetch(ptr)		prefetch(ptr)
 
 /* The first page of a run; the others follow it in the memory map */
 typedef struct page *env_data_t;

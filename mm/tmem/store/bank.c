@@ -18,10 +18,8 @@ void tstore_banks_init(struct tstore *s)
 		env_lock_init(&s->banks[i].L5_lock, TSTORE_L5);
 }
 
-/* Deals the frames out to the banks in stretches, lowest number first */
-void tstore_banks_fill(struct tstore *s)
+void tstore_banks_clear(struct tstore *s)
 {
-	u32 p = s->nr_frames;
 	struct tstore_bank *bank;
 	u32 i;
 
@@ -33,9 +31,18 @@ void tstore_banks_fill(struct tstore *s)
 		bank->objs = 0;
 		bank->object_frames = 0;
 	}
+}
+
+/* Deals free slots out to the banks in stretches, lowest number first */
+void tstore_banks_fill(struct tstore *s)
+{
+	struct tstore_bank *bank;
+	u32 p = s->nr_frames;
+
 	while (p--) {
+		if (s->pages[p].word != TSTORE_PAGE_FREE)
+			continue;
 		bank = &s->banks[(u64)p * TSTORE_BANKS / s->nr_frames];
-		s->pages[p].word = p << TSTORE_STATE_BITS | TSTORE_PAGE_FREE;
 		s->pages[p].hnext = bank->page;
 		bank->page = p;
 		bank->pages++;
@@ -104,8 +111,7 @@ void tstore_page_free(struct tstore *s, u32 home, const u32 *pages, u32 nr)
 	spin_lock(&bank->L5_lock);
 	for (i = 0; i < nr; i++) {
 		page = tstore_page(s, pages[i]);
-		env_write_once(page->word, (page->word & ~TSTORE_STATE_MASK) |
-					   TSTORE_PAGE_FREE);
+		env_write_once(page->word, TSTORE_PAGE_FREE);
 		page->hnext = bank->page;
 		bank->page = pages[i];
 	}
@@ -140,25 +146,31 @@ static u32 tstore_bank_take_object(struct tstore *s, struct tstore_bank *bank)
 	return o;
 }
 
+/* Counts a frame that holds object slots */
+void tstore_bank_add_frame(struct tstore *s, u32 p)
+{
+	struct tstore_bank *bank = &s->banks[p % TSTORE_BANKS];
+
+	spin_lock(&bank->L5_lock);
+	bank->object_frames++;
+	spin_unlock(&bank->L5_lock);
+}
+
 /* Cuts a free frame into object slots, keeps the first, banks the others */
 static u32 tstore_object_cut(struct tstore *s, u32 home)
 {
 	struct tstore_bank *bank = &s->banks[home];
-	struct tstore_page *page;
-	u32 base, frame, i, p;
+	u32 base, i, p;
 
 	if (!tstore_page_alloc(s, home, &p, 1))
 		return TSTORE_NONE;
-	page = tstore_page(s, p);
-	frame = page->word >> TSTORE_STATE_BITS;
-	memset(tstore_frame(s, frame), 0, PAGE_SIZE);
-	base = frame * TSTORE_OBJECTS_PER_FRAME;
+	memset(tstore_frame(s, p), 0, PAGE_SIZE);
+	base = p * TSTORE_OBJECTS_PER_FRAME;
 	for (i = 0; i < TSTORE_OBJECTS_PER_FRAME; i++) {
 		tstore_object(s, base + i)->pool = TSTORE_NONE;
 		tstore_object(s, base + i)->hnext = base + i + 1;
 	}
-	env_store_release(&page->word,
-			  frame << TSTORE_STATE_BITS | TSTORE_PAGE_OBJECTS);
+	env_store_release(&tstore_page(s, p)->word, TSTORE_PAGE_OBJECTS);
 
 	spin_lock(&bank->L5_lock);
 	tstore_object(s, base + i - 1)->hnext = bank->obj;

@@ -28,7 +28,7 @@ static u64 tstore_key_of(struct tstore *s, const struct tstore_page *page,
 
 	key->client = &s->clients[key->number / s->max_pools];
 	key->pool = &key->client->pools[key->number % s->max_pools];
-	key->ident = key->pool->ident;
+	key->ident = *key->pool->ident;
 	key->drain = false;
 	tstore_key_hash(s, key);
 	return index;
@@ -57,7 +57,7 @@ static const char *tstore_check_page(struct tstore *s,
 	if (p >= s->nr_frames)
 		return "page handle out of range";
 	if (!tstore_page_solo(page)) {
-		if (tstore_page_state(page) != TSTORE_PAGE_LIVE)
+		if (page->word != TSTORE_PAGE_LIVE)
 			return "page on a chain is not live";
 		if (tstore_object(s, page->obj)->pool == TSTORE_NONE)
 			return "page of a free object";
@@ -106,9 +106,8 @@ static const char *tstore_check_object(struct tstore *s, u32 o,
 	u32 nr = 0;
 	u32 p;
 
-	/* a frame has the number of the slot that owned it first */
 	if (frame >= s->nr_frames ||
-	    tstore_page_state(tstore_page(s, frame)) != TSTORE_PAGE_OBJECTS)
+	    tstore_page(s, frame)->word != TSTORE_PAGE_OBJECTS)
 		return "object in a frame that holds none";
 	if (obj->pool == TSTORE_NONE)
 		return "free object on a chain";
@@ -168,7 +167,7 @@ static const char *tstore_check_queue_locked(struct tstore *s,
 	while (p != TSTORE_NONE) {
 		page = tstore_page(s, p);
 		if (!tstore_page_solo(page) &&
-		    tstore_page_state(page) != TSTORE_PAGE_LIVE)
+		    page->word != TSTORE_PAGE_LIVE)
 			return "page on a queue is not live";
 		tstore_page_key(s, page, &key);
 		if (key.number / s->max_pools != (u32)(c - s->clients))
@@ -197,7 +196,7 @@ static const char *tstore_check_pool_locked(struct tstore *s,
 	env_assert_held(&c->L4_lock);
 	if (pool->dying)
 		return "pool is still dying";
-	if (!pool->ident && o != TSTORE_NONE)
+	if (!*pool->ident && o != TSTORE_NONE)
 		return "dead pool has objects";
 	while (o != TSTORE_NONE) {
 		obj = tstore_object(s, o);
@@ -231,7 +230,7 @@ static const char *tstore_check_clients(struct tstore *s,
 		bad = tstore_check_queue_locked(s, c, t);
 		for (id = 0; c->pools && id < s->max_pools && !bad; id++) {
 			bad = tstore_check_pool_locked(s, c, id, t);
-			pools += !!c->pools[id].ident;
+			pools += !!*c->pools[id].ident;
 		}
 		if (!bad && c->pools && pools != c->nr_pools)
 			bad = "number of pools is wrong";

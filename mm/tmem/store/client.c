@@ -16,10 +16,62 @@ void tstore_clients_init(struct tstore *s)
 
 	for (i = 0; i < s->max_clients; i++) {
 		s->clients[i].store = s;
+		s->clients[i].rec = &s->records[i];
 		s->clients[i].oldest = TSTORE_NONE;
 		env_lock_init(&s->clients[i].L4_lock, TSTORE_L4);
 		env_lock_init(&s->clients[i].L6_lock, TSTORE_L6);
 	}
+}
+
+/**
+ * tstore_client_alloc() - what a client needs beside its record
+ * @s: the store
+ * @pools: out: memory for its pools
+ * @ghost: out: its ghost cache, or NULL
+ *
+ * Return: 0 or -ENOMEM
+ */
+int tstore_client_alloc(struct tstore *s, struct tstore_pool **pools,
+			struct tstore_ghost **ghost)
+{
+	*ghost = NULL;
+	*pools = env_zalloc(s->max_pools * sizeof(**pools));
+	if (!*pools)
+		return -ENOMEM;
+	if (s->ghosts) {
+		*ghost = tstore_ghost_create();
+		if (!*ghost) {
+			env_free(*pools);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/**
+ * tstore_client_equip() - give a client what it needs beside its record
+ * @c: the client
+ * @pools: memory for its pools, whose idents are in the head
+ * @ghost: its ghost cache, or NULL
+ */
+void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
+			 struct tstore_ghost *ghost)
+{
+	struct tstore *s = c->store;
+	u32 *idents = s->idents + (size_t)(c - s->clients) * s->max_pools;
+	u32 i;
+
+	spin_lock(&c->L4_lock);
+	c->pools = pools;
+	c->ghost = ghost;
+	c->nr_pools = 0;
+	env_write_once(c->target, 0);
+	for (i = 0; i < s->max_pools; i++) {
+		pools[i].ident = &idents[i];
+		pools[i].first = TSTORE_NONE;
+		c->nr_pools += !!idents[i];
+	}
+	spin_unlock(&c->L4_lock);
 }
 
 /**
@@ -36,63 +88,82 @@ void tstore_clients_init(struct tstore *s)
 int tstore_client_create(struct tstore *s, u64 limit,
 			 struct tstore_client **out)
 {
-	struct tstore_ghost *ghost = NULL;
 	struct tstore_client *c = NULL;
+	struct tstore_ghost *ghost;
 	struct tstore_pool *pools;
+	int err;
 	u32 i;
 
-	pools = env_zalloc(s->max_pools * sizeof(*pools));
-	if (!pools)
-		return -ENOMEM;
-	if (s->ghosts) {
-		ghost = tstore_ghost_create();
-		if (!ghost) {
-			env_free(pools);
-			return -ENOMEM;
-		}
-	}
-	for (i = 0; i < s->max_pools; i++)
-		pools[i].first = TSTORE_NONE;
+	err = tstore_client_alloc(s, &pools, &ghost);
+	if (err)
+		return err;
 
 	spin_lock(&s->L1_lock);
 	for (i = 0; i < s->max_clients && !c; i++)
-		if (!s->clients[i].used)
+		if (!s->records[i].used)
 			c = &s->clients[i];
-	if (c)
-		c->used = true;
+	if (c) {
+		memset(c->rec, 0, sizeof(*c->rec));
+		c->rec->limit = limit;
+		c->rec->weight = 1;
+		env_store_release(&c->rec->used, 1);
+	}
 	spin_unlock(&s->L1_lock);
 	if (!c) {
 		tstore_ghost_destroy(ghost);
 		env_free(pools);
 		return -ENOSPC;
 	}
-
-	spin_lock(&c->L4_lock);
-	c->pools = pools;
-	c->ghost = ghost;
-	c->limit = limit;
-	c->min = 0;
-	c->weight = 1;
-	env_write_once(c->target, 0);
-	c->nr_pools = 0;
-	c->epoch = 0;
-	c->features = 0;
-	env_write_once(c->frozen, false);
-	spin_unlock(&c->L4_lock);
+	tstore_client_equip(c, pools, ghost);
 	*out = c;
 	return 0;
+}
+
+/**
+ * tstore_client_set_tag() - name a client, for the time after a crash
+ * @c: the client
+ * @tag: a name of the host's choice; a new client has 0
+ *
+ * Context: no lock held.
+ */
+void tstore_client_set_tag(struct tstore_client *c, u64 tag)
+{
+	spin_lock(&c->L4_lock);
+	c->rec->tag = tag;
+	spin_unlock(&c->L4_lock);
+}
+
+/**
+ * tstore_client_find() - the client that has a tag
+ * @s: the store
+ * @tag: its tag
+ *
+ * After tstore_open() a host claims its clients by this and destroys those that
+ * it does not know or had not named yet, which have the tag 0.
+ *
+ * Context: no lock held; clients are neither created nor destroyed meanwhile.
+ * Return: the first such client, or NULL
+ */
+struct tstore_client *tstore_client_find(struct tstore *s, u64 tag)
+{
+	u32 i;
+
+	for (i = 0; i < s->max_clients; i++)
+		if (s->records[i].used && s->records[i].tag == tag)
+			return &s->clients[i];
+	return NULL;
 }
 
 /* Makes a pool invisible; its ident if it was not so before */
 static u32 tstore_pool_kill_locked(struct tstore_client *c, u32 id)
 {
 	struct tstore_pool *pool = &c->pools[id];
-	u32 ident = pool->ident;
+	u32 ident = *pool->ident;
 
 	env_assert_held(&c->L4_lock);
 	if (ident) {
 		pool->dying = ident;
-		env_write_once(pool->ident, 0);
+		env_write_once(*pool->ident, 0);
 		c->nr_pools--;
 	}
 	return ident;
@@ -165,7 +236,7 @@ void tstore_client_destroy(struct tstore_client *c)
 	c->ghost = NULL;
 
 	spin_lock(&s->L1_lock);
-	c->used = false;
+	env_write_once(c->rec->used, 0);
 	spin_unlock(&s->L1_lock);
 }
 
@@ -184,12 +255,12 @@ void tstore_client_set_limit(struct tstore_client *c, u64 limit)
 	bool over;
 
 	spin_lock(&c->L4_lock);
-	c->limit = limit;
+	c->rec->limit = limit;
 	spin_unlock(&c->L4_lock);
 	do {
 		spin_lock(&c->L4_lock);
 		over = c->charged[TSTORE_EPHEMERAL] +
-		       c->charged[TSTORE_PERSISTENT] > c->limit;
+		       c->charged[TSTORE_PERSISTENT] > c->rec->limit;
 		spin_unlock(&c->L4_lock);
 		env_relax();
 	} while (over && tstore_evict_one(c, 0));
@@ -208,7 +279,7 @@ void tstore_client_set_limit(struct tstore_client *c, u64 limit)
 void tstore_client_freeze(struct tstore_client *c, bool frozen)
 {
 	spin_lock(&c->L4_lock);
-	env_write_once(c->frozen, frozen);
+	env_write_once(c->rec->frozen, frozen);
 	spin_unlock(&c->L4_lock);
 	tstore_shards_cycle(c->store);
 }
@@ -256,12 +327,12 @@ int tstore_attach(struct tstore_client *c,
 	at.max_pools = s->max_pools;
 	at.max_run = TMEM_MAX_RUN;
 	spin_lock(&s->L1_lock);
-	at.epoch = ++s->epochs;
+	at.epoch = ++s->super->epochs;
 	spin_unlock(&s->L1_lock);
 
 	spin_lock(&c->L4_lock);
-	c->epoch = at.epoch;
-	c->features = at.features;
+	c->rec->epoch = at.epoch;
+	c->rec->features = at.features;
 	c->attaching = false;
 	spin_unlock(&c->L4_lock);
 
@@ -283,7 +354,7 @@ int tstore_query(struct tstore_client *c,
 
 	memset(&query, 0, sizeof(query));
 	spin_lock(&c->L4_lock);
-	query.limit = c->limit;
+	query.limit = c->rec->limit;
 	query.ephemeral = c->charged[TSTORE_EPHEMERAL];
 	query.persistent = c->charged[TSTORE_PERSISTENT];
 	query.pools = c->nr_pools;
@@ -303,18 +374,18 @@ static int tstore_pool_create_locked(struct tstore_client *c, u32 id,
 	struct tstore_pool *pool = &c->pools[id];
 
 	env_assert_held(&c->L4_lock);
-	if (!c->epoch)
+	if (!c->rec->epoch)
 		return -ENOTCONN;
 	if (c->attaching || pool->dying)
 		return -EBUSY;
-	if (pool->ident)
-		return (pool->ident ^ ident) & TSTORE_IDENT_PERSISTENT ?
+	if (*pool->ident)
+		return (*pool->ident ^ ident) & TSTORE_IDENT_PERSISTENT ?
 		       -EEXIST : 0;
 	if (ident & TSTORE_IDENT_PERSISTENT &&
-	    !(c->features & TMEM_FEATURE_PERSISTENT))
+	    !(c->rec->features & TMEM_FEATURE_PERSISTENT))
 		return -EPERM;
 	c->nr_pools++;
-	env_write_once(pool->ident, ident);
+	env_write_once(*pool->ident, ident);
 	return 0;
 }
 
@@ -339,7 +410,7 @@ int tstore_pool_create(struct tstore_client *c, const struct tmem_req *req,
 		ident |= TSTORE_IDENT_PERSISTENT;
 
 	spin_lock(&s->L1_lock);
-	ident |= ++s->instances << TSTORE_IDENT_SHIFT;
+	ident |= ++s->super->instances << TSTORE_IDENT_SHIFT;
 	spin_unlock(&s->L1_lock);
 	spin_lock(&c->L4_lock);
 	err = tstore_pool_create_locked(c, req->pool, ident);
@@ -375,7 +446,7 @@ int tstore_key_init(struct tstore_client *c, const struct tmem_req *req,
 		return -ENXIO;
 	key->client = c;
 	key->pool = &c->pools[req->pool];
-	key->ident = env_read_once(key->pool->ident);
+	key->ident = env_read_once(*key->pool->ident);
 	if (!key->ident)
 		return -ENXIO;
 	key->number = (u32)(c - s->clients) * s->max_pools + req->pool;

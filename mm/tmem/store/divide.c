@@ -95,9 +95,9 @@ static void tstore_share_init(struct tstore_client *c,
 	spin_lock(&c->L4_lock);
 	ephemeral = c->charged[TSTORE_EPHEMERAL];
 	share->held = ephemeral + c->charged[TSTORE_PERSISTENT];
-	share->weight = c->weight;
-	share->min = c->min;
-	share->cap = c->limit;
+	share->weight = c->rec->weight;
+	share->min = c->rec->min;
+	share->cap = c->rec->limit;
 	share->target = c->target;
 	refused = c->reject[TSTORE_REJECT_FULL] +
 		  c->reject[TSTORE_REJECT_LIMIT] + c->evicted;
@@ -126,14 +126,14 @@ void tstore_divide(struct tstore *s, const struct tstore_policy *policy)
 	u32 i, nr = 0;
 
 	for (i = 0; i < s->max_clients; i++)
-		if (s->clients[i].used)
+		if (s->records[i].used)
 			tstore_share_init(&s->clients[i], &s->shares[nr++],
 					  s->nr_frames);
 	if (!nr)
 		return;
 	policy->divide(s->shares, nr, s->nr_frames);
 	for (i = 0, nr = 0; i < s->max_clients; i++)
-		if (s->clients[i].used)
+		if (s->records[i].used)
 			env_write_once(s->clients[i].target,
 				       s->shares[nr++].target);
 }
@@ -151,8 +151,8 @@ void tstore_divide(struct tstore *s, const struct tstore_policy *policy)
 void tstore_client_set_share(struct tstore_client *c, u64 min, u32 weight)
 {
 	spin_lock(&c->L4_lock);
-	c->min = min;
-	c->weight = weight;
+	c->rec->min = min;
+	c->rec->weight = weight;
 	spin_unlock(&c->L4_lock);
 }
 

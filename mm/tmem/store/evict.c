@@ -34,7 +34,7 @@ int tstore_reserve(struct tstore_client *c, enum tstore_kind kind, u32 home,
 
 	spin_lock(&c->L4_lock);
 	sum = c->charged[TSTORE_EPHEMERAL] + c->charged[TSTORE_PERSISTENT];
-	if (sum + nr > c->limit) {
+	if (sum + nr > c->rec->limit) {
 		spin_unlock(&c->L4_lock);
 		return -EDQUOT;
 	}
@@ -184,7 +184,7 @@ int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
 
 	for (;;) {
 		spin_lock(&c->L4_lock);
-		limit = c->limit;
+		limit = c->rec->limit;
 		ephemeral = c->charged[TSTORE_EPHEMERAL];
 		sum = ephemeral + c->charged[TSTORE_PERSISTENT];
 		spin_unlock(&c->L4_lock);

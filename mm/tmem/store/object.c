@@ -135,6 +135,29 @@ static void tstore_object_end_locked(struct tstore *s,
 	tstore_object_free(s, tstore_oshard_home(s, os), o);
 }
 
+/* Appends a page to the list of its object */
+static void tstore_object_add_locked(struct tstore *s,
+				     struct tstore_oshard *os,
+				     struct tstore_object *obj, u32 p)
+{
+	struct tstore_page *page = tstore_page(s, p);
+	struct tstore_page *first;
+
+	env_assert_held(&os->L3_lock);
+	if (obj->first == TSTORE_NONE) {
+		obj->first = p;
+		page->onext = p;
+		page->oprev = p;
+	} else {
+		first = tstore_page(s, obj->first);
+		page->onext = obj->first;
+		page->oprev = first->oprev;
+		tstore_page(s, first->oprev)->onext = p;
+		first->oprev = p;
+	}
+	obj->count++;
+}
+
 /**
  * tstore_object_link() - add pages to an object, which need not exist yet
  * @s: the store
@@ -148,7 +171,6 @@ int tstore_object_link(struct tstore *s, const struct tstore_key *key,
 		       const u32 *pages, u32 nr)
 {
 	struct tstore_oshard *os = tstore_oshard(s, key);
-	struct tstore_page *page, *first;
 	struct tstore_object *obj;
 	u32 i, o;
 
@@ -162,21 +184,9 @@ int tstore_object_link(struct tstore *s, const struct tstore_key *key,
 	}
 	obj = tstore_object(s, o);
 	for (i = 0; i < nr; i++) {
-		page = tstore_page(s, pages[i]);
-		env_write_once(page->obj, o);
-		if (obj->first == TSTORE_NONE) {
-			obj->first = pages[i];
-			page->onext = pages[i];
-			page->oprev = pages[i];
-			continue;
-		}
-		first = tstore_page(s, obj->first);
-		page->onext = obj->first;
-		page->oprev = first->oprev;
-		tstore_page(s, first->oprev)->onext = pages[i];
-		first->oprev = pages[i];
+		env_write_once(tstore_page(s, pages[i])->obj, o);
+		tstore_object_add_locked(s, os, obj, pages[i]);
 	}
-	obj->count += nr;
 	spin_unlock(&os->L3_lock);
 	return 0;
 }
@@ -222,6 +232,73 @@ void tstore_object_unlink(struct tstore *s, const struct tstore_key *key,
 	for (i = 0; i < nr; i++)
 		tstore_object_del_locked(s, os, obj, pages[i]);
 	if (!obj->count)
+		tstore_object_end_locked(s, os, key,
+					 tstore_object_find_locked(s, os, key));
+	spin_unlock(&os->L3_lock);
+}
+
+/**
+ * tstore_object_rejoin() - take an object that was found in the arena back
+ * @s: the store
+ * @key: its name
+ * @o: its slot
+ *
+ * Return: false if there is one of that name
+ */
+bool tstore_object_rejoin(struct tstore *s, const struct tstore_key *key,
+			  u32 o)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+	struct tstore_object *obj = tstore_object(s, o);
+	bool fresh;
+	u32 *link;
+
+	spin_lock(&os->L3_lock);
+	link = tstore_object_find_locked(s, os, key);
+	fresh = *link == TSTORE_NONE;
+	if (fresh) {
+		obj->hnext = TSTORE_NONE;
+		obj->first = TSTORE_NONE;
+		obj->count = 0;
+		*link = o;
+	}
+	spin_unlock(&os->L3_lock);
+	return fresh;
+}
+
+/**
+ * tstore_object_rejoin_page() - add a page that was found to its object
+ * @s: the store
+ * @key: the object
+ * @p: the page; its slot names the object
+ */
+void tstore_object_rejoin_page(struct tstore *s, const struct tstore_key *key,
+			       u32 p)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+
+	spin_lock(&os->L3_lock);
+	tstore_object_add_locked(s, os,
+				 tstore_object(s, tstore_page(s, p)->obj), p);
+	spin_unlock(&os->L3_lock);
+}
+
+/**
+ * tstore_object_settle() - add an object that was found to its pool
+ * @s: the store
+ * @key: its name
+ * @o: its slot
+ *
+ * All its pages have been added.  If there are none, it ends.
+ */
+void tstore_object_settle(struct tstore *s, const struct tstore_key *key,
+			  u32 o)
+{
+	struct tstore_oshard *os = tstore_oshard(s, key);
+
+	spin_lock(&os->L3_lock);
+	tstore_pool_add(s, key, o);
+	if (!tstore_object(s, o)->count)
 		tstore_object_end_locked(s, os, key,
 					 tstore_object_find_locked(s, os, key));
 	spin_unlock(&os->L3_lock);
@@ -363,8 +440,7 @@ static bool tstore_solo_next(struct tstore *s, struct tstore_key *key, u32 *p)
 	spin_lock(&key->client->L4_lock);
 	while (pool->solos && *p <= pool->solo_high && steps-- && !found) {
 		page = tstore_page(s, (*p)++);
-		found = (env_read_once(page->word) & TSTORE_STATE_MASK) ==
-			TSTORE_PAGE_SOLO &&
+		found = env_read_once(page->word) == TSTORE_PAGE_SOLO &&
 			env_read_once(page->owner) >> TSTORE_SOLO_SHIFT ==
 			key->number;
 		if (found) {

@@ -29,9 +29,15 @@ u32 tstore_shard_home(struct tstore *s, const struct tstore_shard *sh)
 	return (sh - s->shards) % TSTORE_BANKS;
 }
 
-static u32 *tstore_bucket(struct tstore *s, struct tstore_shard *sh,
-			  const struct tstore_key *key, u64 index)
+/**
+ * tstore_bucket() - the head of the chain that a page belongs to
+ * @s: the store
+ * @key: the object
+ * @index: the page
+ */
+u32 *tstore_bucket(struct tstore *s, const struct tstore_key *key, u64 index)
 {
+	struct tstore_shard *sh = tstore_shard(s, key, index);
 	u64 h = tstore_mix(~key->hash, index >> TSTORE_CLUSTER_SHIFT);
 	u32 b = ((h & 0xffffffff) * s->shard_buckets) >> 32;
 
@@ -68,7 +74,7 @@ u32 *tstore_page_find_locked(struct tstore *s, struct tstore_shard *sh,
 	u32 *link;
 
 	env_assert_held(&sh->L2_lock);
-	link = tstore_bucket(s, sh, key, index);
+	link = tstore_bucket(s, key, index);
 	while (*link != TSTORE_NONE &&
 	       !tstore_page_is(s, tstore_page(s, *link), key, index))
 		link = &tstore_page(s, *link)->hnext;
@@ -126,10 +132,9 @@ void tstore_page_hash_locked(struct tstore *s, struct tstore_shard *sh,
 	u32 *bucket;
 
 	env_assert_held(&sh->L2_lock);
-	bucket = tstore_bucket(s, sh, key, index);
+	bucket = tstore_bucket(s, key, index);
 	page->hnext = *bucket;
-	env_store_release(&page->word,
-			  (page->word & ~TSTORE_STATE_MASK) | state);
+	env_store_release(&page->word, state);
 	*bucket = p;
 }
 
@@ -221,7 +226,7 @@ void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
 			tstore_queue_del_locked(s, c, pages[i]);
 		solos += tstore_page_solo(page);
 		/* no solo page any more for whoever drains the pool */
-		env_write_once(page->word, page->word & ~TSTORE_STATE_MASK);
+		env_write_once(page->word, TSTORE_PAGE_FREE);
 	}
 	env_write_once(c->charged[kind], c->charged[kind] - nr);
 	key->pool->pages -= nr;

@@ -31,6 +31,10 @@ enum tstore_lock_level {
 	TSTORE_L6,
 };
 
+/* The first word of an arena that holds a store, and how it is laid out */
+#define TSTORE_MAGIC		0x65726f7473746d74ULL	/* "tmstore" */
+#define TSTORE_ARENA_VERSION	1
+
 /* No page or object: an impossible handle */
 #define TSTORE_NONE		(~0U)
 
@@ -63,13 +67,71 @@ enum tstore_page_state {
 
 static_assert(TSTORE_SOLO_PAGES <= TSTORE_SLICE, "flushed in one slice");
 
-#define TSTORE_STATE_BITS	3
-#define TSTORE_STATE_MASK	((1U << TSTORE_STATE_BITS) - 1)
+/**
+ * struct tstore_super - what the head of a store begins with
+ * @magic: I: TSTORE_MAGIC; the last to be written
+ * @version: I: TSTORE_ARENA_VERSION
+ * @page_shift: I
+ * @bytes: I: of the arena
+ * @seed: I
+ * @nr_frames: I
+ * @max_clients: I
+ * @max_pools: I
+ * @check: I: of all above
+ * @instances: L1: last pool instance given out
+ * @reserved: zero
+ * @epochs: L1: last epoch given out
+ */
+struct tstore_super {
+	u64 magic;
+	u32 version;
+	u32 page_shift;
+	u64 bytes;
+	u64 seed;
+	u32 nr_frames;
+	u32 max_clients;
+	u32 max_pools;
+	u32 check;
+	u32 instances;
+	u32 reserved;
+	u64 epochs;
+};
+
+static_assert(sizeof(struct tstore_super) == 64, "head of an arena");
+
+/**
+ * struct tstore_record - what is to outlive a crash of a client: lives in the
+ *	head, as do the idents of its pools
+ * @used: L1: there is such a client
+ * @frozen: L4 R: puts are refused
+ * @weight: L4: against that of other clients
+ * @reserved: zero
+ * @tag: L4: the host's name for it
+ * @limit: L4: most pages of both kinds
+ * @min: L4: pages that it is sure of
+ * @epoch: L4: of the last attach; 0: none yet
+ * @features: L4: negotiated by it
+ * @unused: zero
+ */
+struct tstore_record {
+	u32 used;
+	u32 frozen;
+	u32 weight;
+	u32 reserved;
+	u64 tag;
+	u64 limit;
+	u64 min;
+	u64 epoch;
+	u64 features;
+	u64 unused;
+};
+
+static_assert(sizeof(struct tstore_record) == 64, "record of a client");
 
 /**
  * struct tstore_page - one page: lives in the arena
- * @word: state and frame number; the store that commits a page is the last
- *	one of its put. Written under L2 of its shard, or by the only owner.
+ * @word: state; the store that commits a page is the last one of its put.
+ *	Written under L2 of its shard, or by the only owner.
  * @hnext: L2: chain of the page hash; L5: list of a bank
  * @obj: I R: handle of its object
  * @owner: I R: solo: number of its pool, and the index in the low bits
@@ -171,7 +233,7 @@ enum tstore_kind {
 };
 
 /*
- * tstore_pool.ident: 0, or an instance number that no other pool of the store
+ * An ident of a pool: 0, or an instance number that no other pool of the store
  * has had, with these bits.  One word, so that one load tells a request what
  * it deals with, and comparing it later tells whether that is still true.
  */
@@ -180,7 +242,7 @@ enum tstore_kind {
 #define TSTORE_IDENT_SHIFT	2
 
 struct tstore_pool {
-	u32 ident;		/* L4 R: see above */
+	u32 *ident;		/* L4 R: see above; lives in the head */
 	u32 first;		/* L4: its objects */
 	u64 pages;		/* L4: pages charged to it */
 	u64 solos;		/* L4: of these, solo pages */
@@ -200,35 +262,37 @@ enum tstore_reject {
 
 struct tstore_client {
 	struct tstore *store;	/* I */
-	bool used;		/* L1 */
+	struct tstore_record *rec;	/* I */
 
 	spinlock_t L4_lock;	/* see the table above */
 	struct tstore_pool *pools;	/* I while used: s->max_pools of them */
-	u64 limit;		/* L4: most pages of both kinds */
-	u64 min;		/* L4: pages that it is sure of */
-	u32 weight;		/* L4: against that of other clients */
 	u64 target;		/* R: by tstore_divide() */
 	u64 evicted;		/* L4: pages that it had to give up */
 	u64 refused;		/* L4: puts and pages, at the last divide */
 	u64 charged[TSTORE_KINDS];	/* L4 R: pages and reservations */
 	u32 oldest;		/* L4: eviction queue */
 	u32 nr_pools;		/* L4 */
-	u64 epoch;		/* L4: of the last attach; 0: none yet */
-	u64 features;		/* L4: negotiated by it */
 	bool attaching;		/* L4: an attach is in progress */
-	bool frozen;		/* L4 R: puts are refused */
 	u64 reject[TSTORE_REJECTS];	/* L4 */
 
 	spinlock_t L6_lock;	/* see the table above */
 	struct tstore_ghost *ghost;	/* I while used, L6; or NULL */
 };
 
+/* What tstore_open() found */
+struct tstore_recovery {
+	u64 pages;		/* in slots that were committed */
+	u64 damaged;		/* slots that made no sense */
+};
+
 struct tstore {
 	spinlock_t L1_lock;	/* see the table above */
-	u64 epochs;		/* L1: last epoch given out */
-	u32 instances;		/* L1: last pool instance given out */
 
+	struct tstore_super *super;	/* I: what the head begins with */
+	struct tstore_record *records;	/* I: max_clients */
+	u32 *idents;		/* I: max_clients * max_pools */
 	struct tstore_page *pages;	/* I: nr_frames slots */
+	u32 *buckets;		/* I: of both hashes */
 	u8 *frames;		/* I: nr_frames frames */
 	u32 nr_frames;		/* I */
 	u32 nr_shards;		/* I: of both hashes, a power of two */
@@ -238,12 +302,14 @@ struct tstore {
 	u32 max_pools;		/* I */
 	u64 seed;		/* I */
 	size_t metadata;	/* I: bytes of the arena before frames */
+	struct tstore_recovery recovery;	/* I */
 	struct tstore_shard *shards;	/* I: nr_shards */
 	struct tstore_oshard *oshards;	/* I: nr_shards */
 	struct tstore_bank banks[TSTORE_BANKS];	/* I */
 	struct tstore_client *clients;	/* I: max_clients */
 	struct tstore_share *shares;	/* tstore_divide(): max_clients */
 	bool ghosts;			/* I */
+	bool lasting;			/* I: the arena begins with the head */
 };
 
 /**
@@ -290,7 +356,7 @@ static inline u32 tstore_key_owner(const struct tstore_key *key, u64 index)
 /* Is the pool of this request still the one that it was? */
 static inline bool tstore_key_alive(const struct tstore_key *key)
 {
-	return key->drain || env_read_once(key->pool->ident) == key->ident;
+	return key->drain || env_read_once(*key->pool->ident) == key->ident;
 }
 
 static inline u64 tstore_mix(u64 h, u64 w)
@@ -309,19 +375,15 @@ static inline void *tstore_frame(struct tstore *s, u32 frame)
 	return s->frames + (size_t)frame * PAGE_SIZE;
 }
 
+/* A slot and its frame have one number */
 static inline void *tstore_page_data(struct tstore *s, u32 p)
 {
-	return tstore_frame(s, s->pages[p].word >> TSTORE_STATE_BITS);
-}
-
-static inline u32 tstore_page_state(const struct tstore_page *page)
-{
-	return page->word & TSTORE_STATE_MASK;
+	return tstore_frame(s, p);
 }
 
 static inline bool tstore_page_solo(const struct tstore_page *page)
 {
-	return tstore_page_state(page) == TSTORE_PAGE_SOLO;
+	return page->word == TSTORE_PAGE_SOLO;
 }
 
 static inline struct tstore_object *tstore_object(struct tstore *s, u32 o)
@@ -341,12 +403,20 @@ static inline bool tstore_object_is(const struct tstore_object *obj,
 
 /* bank.c: free slots */
 void tstore_banks_init(struct tstore *s);
+void tstore_banks_clear(struct tstore *s);
 void tstore_banks_fill(struct tstore *s);
 bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr);
 void tstore_page_free(struct tstore *s, u32 home, const u32 *pages, u32 nr);
 u64 tstore_pages_free(struct tstore *s);
 u32 tstore_object_alloc(struct tstore *s, u32 home);
 void tstore_object_free(struct tstore *s, u32 home, u32 o);
+void tstore_bank_add_frame(struct tstore *s, u32 p);
+
+/* store.c: what recover.c has to do likewise */
+int tstore_alloc(const struct tstore_config *cfg, struct tstore **out);
+void tstore_free(struct tstore *s);
+u32 tstore_super_sum(const struct tstore_super *super);
+void tstore_buckets_clear(struct tstore *s);
 
 /* object.c: objects and the lists of their pages */
 void tstore_key_hash(struct tstore *s, struct tstore_key *key);
@@ -357,6 +427,12 @@ void tstore_object_unlink(struct tstore *s, const struct tstore_key *key,
 u32 tstore_object_count(struct tstore *s, const struct tstore_key *key);
 u64 tstore_object_flush(struct tstore *s, const struct tstore_key *key,
 			u64 first, u64 last, u32 seq);
+bool tstore_object_rejoin(struct tstore *s, const struct tstore_key *key,
+			  u32 o);
+void tstore_object_rejoin_page(struct tstore *s, const struct tstore_key *key,
+			       u32 p);
+void tstore_object_settle(struct tstore *s, const struct tstore_key *key,
+			  u32 o);
 u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
 		      u32 ident);
 
@@ -364,6 +440,7 @@ u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
 struct tstore_shard *tstore_shard(struct tstore *s,
 				  const struct tstore_key *key, u64 index);
 u32 tstore_shard_home(struct tstore *s, const struct tstore_shard *sh);
+u32 *tstore_bucket(struct tstore *s, const struct tstore_key *key, u64 index);
 u32 *tstore_page_find_locked(struct tstore *s, struct tstore_shard *sh,
 			     const struct tstore_key *key, u64 index);
 void tstore_page_name(struct tstore_page *page, const struct tstore_key *key,
@@ -412,6 +489,10 @@ int tstore_flush_object(const struct tstore_key *key,
 
 /* client.c: clients, epochs, pools */
 void tstore_clients_init(struct tstore *s);
+int tstore_client_alloc(struct tstore *s, struct tstore_pool **pools,
+			struct tstore_ghost **ghost);
+void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
+			 struct tstore_ghost *ghost);
 int tstore_attach(struct tstore_client *c, const struct tmem_req *req,
 		  env_data_t data, u32 *done);
 int tstore_query(struct tstore_client *c, const struct tmem_req *req,

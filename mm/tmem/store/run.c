@@ -28,11 +28,8 @@ static u32 tstore_slice(u64 index, u32 left)
  * @at: its number in the run
  * @nr: pages
  * @seq: of the put
- * @fresh: pages that were not there before
  * @frames: frames that the slice takes
- * @page: their slots, old or new; new ones follow in @slots
- * @old: bit i: page i was there
- * @slots: reserved slots
+ * @pages: reserved slots
  */
 struct tstore_put_slice {
 	const struct tstore_key *key;
@@ -42,64 +39,60 @@ struct tstore_put_slice {
 	u32 at;
 	u32 nr;
 	u32 seq;
-	u32 fresh;
 	u32 frames;
-	u32 old;
-	u32 page[TSTORE_SLICE];
-	u32 slots[TSTORE_SLICE];
+	u32 pages[TSTORE_SLICE];
 };
 
-/* Which pages of the slice are there already? */
-static void tstore_put_look_locked(struct tstore *s,
-				   struct tstore_put_slice *ps)
+/*
+ * Drops older copies of the pages of the slice.  Whatever becomes of the put,
+ * they must not be found again, and at no time are there two of one name.
+ */
+static void tstore_put_replace_locked(struct tstore *s,
+				      struct tstore_put_slice *ps)
 {
-	u32 i;
+	u32 pages[TSTORE_SLICE];
+	u32 i, nr = 0;
+	u32 *link;
 
 	env_assert_held(&ps->sh->L2_lock);
-	ps->fresh = 0;
-	ps->old = 0;
 	for (i = 0; i < ps->nr; i++) {
-		ps->page[i] = *tstore_page_find_locked(s, ps->sh, ps->key,
-						       ps->index + i);
-		if (ps->page[i] == TSTORE_NONE)
-			ps->fresh++;
-		else
-			ps->old |= 1U << i;
+		link = tstore_page_find_locked(s, ps->sh, ps->key,
+					       ps->index + i);
+		if (*link != TSTORE_NONE)
+			pages[nr++] = tstore_page_unhash_locked(s, ps->sh,
+								link);
 	}
-	ps->frames = ps->fresh;
+	if (nr)
+		tstore_page_drop_locked(s, ps->sh, ps->key, pages, nr,
+					tstore_shard_home(s, ps->sh));
+	ps->sh->stat[TSTORE_REPLACED] += nr;
 }
 
 /* Copies as many pages as can be mapped; returns their number */
 static u32 tstore_put_copy_locked(struct tstore *s,
 				  struct tstore_put_slice *ps)
 {
-	u32 used = 0;
+	struct tstore_page *page;
+	void *src;
 	u32 i;
 
 	env_assert_held(&ps->sh->L2_lock);
 	for (i = 0; i < ps->nr; i++) {
-		struct tstore_page *page;
-		void *src;
-
 		src = env_data_map(ps->data, ps->at + i);
 		if (!src)
 			break;
-		if (!(ps->old & 1U << i))
-			ps->page[i] = ps->slots[used++];
-		page = tstore_page(s, ps->page[i]);
-		if (!(ps->old & 1U << i))
-			tstore_page_name(page, ps->key, ps->index + i);
+		page = tstore_page(s, ps->pages[i]);
+		tstore_page_name(page, ps->key, ps->index + i);
 		page->seq = ps->seq;
-		memcpy(tstore_page_data(s, ps->page[i]), src, PAGE_SIZE);
+		memcpy(tstore_page_data(s, ps->pages[i]), src, PAGE_SIZE);
 		env_data_unmap(src);
 	}
 	return i;
 }
 
-/* Makes the first @nr pages of the slice visible, @used of them new */
+/* Makes the first @nr pages of the slice visible */
 static int tstore_put_commit_locked(struct tstore *s,
-				    struct tstore_put_slice *ps, u32 nr,
-				    u32 used)
+				    struct tstore_put_slice *ps, u32 nr)
 {
 	enum tstore_kind kind = tstore_key_kind(ps->key);
 	struct tstore_client *c = ps->key->client;
@@ -107,81 +100,73 @@ static int tstore_put_commit_locked(struct tstore *s,
 	int err;
 
 	env_assert_held(&ps->sh->L2_lock);
-	/* solo pages are the first ones of an object, and so of its slots */
-	for (i = 0; i < nr; i++)
-		solo += !(ps->old & 1U << i) &&
-			tstore_key_solo(ps->key, ps->index + i);
-	if (used > solo) {
-		err = tstore_object_link(s, ps->key, ps->slots + solo,
-					 used - solo);
+	/* solo pages are the first ones of an object, and so of the slice */
+	while (solo < nr && tstore_key_solo(ps->key, ps->index + solo))
+		solo++;
+	if (nr > solo) {
+		err = tstore_object_link(s, ps->key, ps->pages + solo,
+					 nr - solo);
 		if (err)
 			return err;
 	}
 	for (i = 0; i < nr; i++)
-		if (!(ps->old & 1U << i))
-			tstore_page_hash_locked(s, ps->sh, ps->key,
-						ps->index + i, ps->page[i]);
+		tstore_page_hash_locked(s, ps->sh, ps->key, ps->index + i,
+					ps->pages[i]);
 
 	spin_lock(&c->L4_lock);
-	ps->key->pool->pages += used;
+	ps->key->pool->pages += nr;
 	for (i = 0; i < solo; i++)
-		tstore_solo_add_locked(c, ps->key->pool, ps->slots[i]);
-	for (i = 0; kind == TSTORE_EPHEMERAL && i < nr; i++) {
-		if (ps->old & 1U << i)
-			tstore_queue_del_locked(s, c, ps->page[i]);
-		tstore_queue_add_locked(s, c, ps->page[i]);
-	}
+		tstore_solo_add_locked(c, ps->key->pool, ps->pages[i]);
+	for (i = 0; kind == TSTORE_EPHEMERAL && i < nr; i++)
+		tstore_queue_add_locked(s, c, ps->pages[i]);
 	spin_unlock(&c->L4_lock);
 
 	ps->sh->stat[TSTORE_STORED] += nr;
-	ps->sh->stat[TSTORE_REPLACED] += nr - used;
 	return 0;
 }
 
 /*
  * Stores a prefix of the slice; on return ps->nr is its length, and an error
  * says why it is not all of it.  After -EDQUOT and -ENOSPC ps->nr is as it
- * was, and room for ps->fresh pages in ps->frames frames would help.
+ * was, and room for ps->nr pages in ps->frames frames would help.
  */
 static int tstore_put_slice(struct tstore *s, struct tstore_put_slice *ps)
 {
 	enum tstore_kind kind = tstore_key_kind(ps->key);
 	struct tstore_client *c = ps->key->client;
 	u32 home = tstore_shard_home(s, ps->sh);
-	u32 nr, used, i;
 	int err = 0;
+	u32 nr;
 
 	spin_lock(&ps->sh->L2_lock);
 	if (!tstore_key_alive(ps->key))
 		err = -ENXIO;
-	else if (env_read_once(c->frozen))
+	else if (env_read_once(c->rec->frozen))
 		err = -EBUSY;
 	if (err) {
 		ps->nr = 0;
 		goto unlock;
 	}
-	tstore_put_look_locked(s, ps);
-	if (ps->fresh)
-		err = tstore_reserve(c, kind, home, ps->slots, ps->fresh);
+	tstore_put_replace_locked(s, ps);
+	ps->frames = ps->nr;
+	err = tstore_reserve(c, kind, home, ps->pages, ps->nr);
 	if (err)
 		goto unlock;
 
 	nr = tstore_put_copy_locked(s, ps);
-	for (i = 0, used = 0; i < nr; i++)
-		used += !(ps->old & 1U << i);
 	if (nr)
-		err = tstore_put_commit_locked(s, ps, nr, used);
+		err = tstore_put_commit_locked(s, ps, nr);
 	if (err) {
 		/* the object needs a frame too */
 		ps->frames++;
-		used = 0;
-	} else {
-		err = nr < ps->nr ? -EFAULT : 0;
-		ps->nr = nr;
+		tstore_unreserve(c, kind, home, ps->pages, ps->nr);
+		goto unlock;
 	}
-	if (ps->fresh > used)
-		tstore_unreserve(c, kind, home, ps->slots + used,
-				 ps->fresh - used);
+	if (nr < ps->nr) {
+		tstore_unreserve(c, kind, home, ps->pages + nr, ps->nr - nr);
+		ps->nr = nr;
+		err = -EFAULT;
+	}
 unlock:
 	spin_unlock(&ps->sh->L2_lock);
 	return err;
@@ -202,7 +187,7 @@ static int tstore_put_some(struct tstore *s, struct tstore_put_slice *ps,
 			return err;
 		room = -ENOSPC;
 		if (tries--)
-			room = tstore_make_room(c, home, ps->fresh,
+			room = tstore_make_room(c, home, ps->nr,
 						ps->frames, protect);
 		if (!room)
 			continue;

@@ -15,11 +15,12 @@
  *
  * All that is kept for a page lives in one stretch of memory:
  *
- *	| page slots | page hash | object hash |   frame   |   frame   | ...
+ *	| head | page slots | page hash | object hash |  frame  |  frame  | ...
  *
- * A page slot (40 bytes) describes one page, a bucket of each hash is the
- * 32-bit handle of the first slot on its chain, a frame holds a page or 85
- * object slots (48 bytes each).  There are no pointers in it, so it can be
+ * The head tells how the rest is laid out, which clients there are and which
+ * pools they have; it is elsewhere if the arena is not to outlive its process.  A page slot (40 bytes) describes one page, a bucket of each
+ * hash is the 32-bit handle of the first slot on its chain, a frame holds a
+ * page or 85 object slots (48 bytes each).  There are no pointers in it, so it can be
  * mapped anywhere.  For every frame there are one slot, one page bucket and a
  * quarter of an object bucket: 45 bytes, 1.1 %.
  *
@@ -29,14 +30,14 @@
  * 4096 pages, 3 if each has 17, none for objects with fewer; 48 if each has one
  * and a longer name.
  *
- * Provided for, and not there yet:
+ *		When the host dies
  *
- * - Several pages in a frame.  The frame number of a page is apart from its
- *   slot number and 29 bits wide, and states are to spare.
- * - Finding everything again after a crash.  A slot is committed by one store
- *   to its word (for an object: to its pool) after everything else of it is
- *   written, and hash, lists, queues and counts follow from the slots.  A page
- *   that is replaced, though, is overwritten where it lies.
+ * A slot is committed by one store to its word (for an object: to its pool, for
+ * a pool: to its ident) after everything else of it is written, and withdrawn
+ * likewise before anything of it changes.  Hash, lists, queues and counts
+ * follow from the slots.  So whoever finds the arena of a process that was
+ * killed at whatever instruction, finds in it every page that was accepted and
+ * not a half one: see recover.c.
  *
  *		Who excludes whom
  *
@@ -246,6 +247,16 @@ out:
 /* A slot, a page bucket and a quarter of an object bucket */
 #define TSTORE_FRAME_COST	(sizeof(struct tstore_page) + 5)
 
+/* Head, records of clients and idents of pools */
+static size_t tstore_head_bytes(const struct tstore *s)
+{
+	size_t bytes = sizeof(struct tstore_super) +
+		       s->max_clients * sizeof(struct tstore_record) +
+		       (size_t)s->max_clients * s->max_pools * sizeof(u32);
+
+	return (bytes + 63) & ~(size_t)63;
+}
+
 /* Shards of both hashes for an arena of so many frames */
 static u32 tstore_shards_for(u32 frames)
 {
@@ -257,10 +268,12 @@ static u64 tstore_layout(struct tstore *s, u32 frames)
 {
 	u64 bytes = (u64)frames * sizeof(struct tstore_page);
 
+	if (s->lasting)
+		bytes += tstore_head_bytes(s);
 	s->nr_frames = frames;
 	s->nr_shards = tstore_shards_for(frames);
-	s->shard_buckets = frames / s->nr_shards + 1;
-	s->oshard_buckets = frames / s->nr_shards / 4 + 1;
+	s->shard_buckets = frames > s->nr_shards ? frames / s->nr_shards : 1;
+	s->oshard_buckets = s->shard_buckets / 4 + 1;
 	bytes += (u64)s->nr_shards * (s->shard_buckets + s->oshard_buckets) *
 		 sizeof(u32);
 	bytes = (bytes + PAGE_SIZE - 1) & ~(u64)(PAGE_SIZE - 1);
@@ -283,14 +296,56 @@ static int tstore_arena_init(struct tstore *s,
 		frames--;
 	if (!frames)
 		return -EINVAL;
-	s->pages = (struct tstore_page *)arena;
 	s->frames = arena + s->metadata;
+	if (s->lasting) {
+		s->super = (struct tstore_super *)arena;
+		arena += tstore_head_bytes(s);
+	} else {
+		s->super = env_zalloc(tstore_head_bytes(s));
+		if (!s->super)
+			return -ENOMEM;
+	}
+	s->records = (struct tstore_record *)(s->super + 1);
+	s->idents = (u32 *)(s->records + s->max_clients);
+	s->pages = (struct tstore_page *)arena;
+	s->buckets = (u32 *)(s->pages + s->nr_frames);
 	return 0;
+}
+
+/* Of what does not change in a head */
+u32 tstore_super_sum(const struct tstore_super *super)
+{
+	u64 h = tstore_mix(super->version, super->page_shift);
+
+	h = tstore_mix(h, super->bytes);
+	h = tstore_mix(h, super->seed);
+	h = tstore_mix(h, (u64)super->nr_frames << 32 | super->max_clients);
+	h = tstore_mix(h, super->max_pools);
+	return h ^ h >> 32;
+}
+
+/* Makes the arena a store: the magic comes last */
+static void tstore_super_init(struct tstore *s, u64 bytes)
+{
+	struct tstore_super *super = s->super;
+
+	env_write_once(super->magic, 0);
+	memset(super, 0, tstore_head_bytes(s));
+	super->version = TSTORE_ARENA_VERSION;
+	super->page_shift = PAGE_SHIFT;
+	super->bytes = bytes;
+	super->seed = s->seed;
+	super->nr_frames = s->nr_frames;
+	super->max_clients = s->max_clients;
+	super->max_pools = s->max_pools;
+	super->check = tstore_super_sum(super);
+	tstore_reset(s);
+	env_store_release(&super->magic, TSTORE_MAGIC);
 }
 
 static void tstore_shards_init(struct tstore *s)
 {
-	u32 *end = (u32 *)(s->pages + s->nr_frames);
+	u32 *end = s->buckets;
 	u32 i;
 
 	for (i = 0; i < s->nr_shards; i++) {
@@ -316,14 +371,80 @@ static void tstore_shards_init(struct tstore *s)
  */
 void tstore_reset(struct tstore *s)
 {
-	u32 *bucket = (u32 *)(s->pages + s->nr_frames);
-	u32 *end = bucket + (u64)s->nr_shards *
-			    (s->shard_buckets + s->oshard_buckets);
-
-	memset(s->pages, 0, s->metadata);
-	while (bucket < end)
-		*bucket++ = TSTORE_NONE;
+	memset(s->pages, 0, s->nr_frames * sizeof(*s->pages));
+	tstore_buckets_clear(s);
+	tstore_banks_clear(s);
 	tstore_banks_fill(s);
+}
+
+void tstore_buckets_clear(struct tstore *s)
+{
+	u32 *end = s->buckets + (u64)s->nr_shards *
+				(s->shard_buckets + s->oshard_buckets);
+	u32 *bucket;
+
+	for (bucket = s->buckets; bucket < end; bucket++)
+		*bucket = TSTORE_NONE;
+}
+
+/* All of a store but its clients */
+void tstore_free(struct tstore *s)
+{
+	env_free(s->shares);
+	env_free(s->clients);
+	env_free(s->oshards);
+	env_free(s->shards);
+	if (!s->lasting)
+		env_free(s->super);
+	env_free(s);
+}
+
+/**
+ * tstore_alloc() - all of a store but what is in the arena
+ * @cfg: see there
+ * @out: the store, for tstore_free()
+ *
+ * Return: as tstore_create()
+ */
+int tstore_alloc(const struct tstore_config *cfg, struct tstore **out)
+{
+	struct tstore *s;
+	int err;
+
+	s = env_zalloc(sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->seed = cfg->seed;
+	s->max_pools = cfg->max_pools ? cfg->max_pools : TSTORE_DEFAULT_POOLS;
+	s->max_clients = cfg->max_clients ? cfg->max_clients :
+					    TSTORE_DEFAULT_CLIENTS;
+	s->ghosts = cfg->ghosts;
+	s->lasting = cfg->lasting;
+	err = -EINVAL;
+	if ((u64)s->max_pools * s->max_clients >=
+	    TSTORE_NONE >> TSTORE_SOLO_SHIFT)
+		goto err_free;
+	err = tstore_arena_init(s, cfg);
+	if (err)
+		goto err_free;
+	err = -ENOMEM;
+	s->shards = env_zalloc(s->nr_shards * sizeof(*s->shards));
+	s->oshards = env_zalloc(s->nr_shards * sizeof(*s->oshards));
+	s->clients = env_zalloc(s->max_clients * sizeof(*s->clients));
+	s->shares = env_zalloc(s->max_clients * sizeof(*s->shares));
+	if (!s->shards || !s->oshards || !s->clients || !s->shares)
+		goto err_free;
+
+	env_lock_init(&s->L1_lock, TSTORE_L1);
+	tstore_shards_init(s);
+	tstore_banks_init(s);
+	tstore_clients_init(s);
+	*out = s;
+	return 0;
+
+err_free:
+	tstore_free(s);
+	return err;
 }
 
 /**
@@ -337,54 +458,11 @@ void tstore_reset(struct tstore *s)
  */
 int tstore_create(const struct tstore_config *cfg, struct tstore **out)
 {
-	struct tstore *s;
 	int err;
 
-	s = env_zalloc(sizeof(*s));
-	if (!s)
-		return -ENOMEM;
-	err = tstore_arena_init(s, cfg);
-	if (err)
-		goto err_free;
-	s->seed = cfg->seed;
-	s->max_pools = cfg->max_pools ? cfg->max_pools : TSTORE_DEFAULT_POOLS;
-	s->max_clients = cfg->max_clients ? cfg->max_clients :
-					    TSTORE_DEFAULT_CLIENTS;
-	err = -EINVAL;
-	if ((u64)s->max_pools * s->max_clients >=
-	    TSTORE_NONE >> TSTORE_SOLO_SHIFT)
-		goto err_free;
-	err = -ENOMEM;
-	s->shards = env_zalloc(s->nr_shards * sizeof(*s->shards));
-	if (!s->shards)
-		goto err_free;
-	s->oshards = env_zalloc(s->nr_shards * sizeof(*s->oshards));
-	if (!s->oshards)
-		goto err_shards;
-	s->clients = env_zalloc(s->max_clients * sizeof(*s->clients));
-	if (!s->clients)
-		goto err_oshards;
-	s->shares = env_zalloc(s->max_clients * sizeof(*s->shares));
-	if (!s->shares)
-		goto err_clients;
-	s->ghosts = cfg->ghosts;
-
-	env_lock_init(&s->L1_lock, TSTORE_L1);
-	tstore_shards_init(s);
-	tstore_banks_init(s);
-	tstore_clients_init(s);
-	tstore_reset(s);
-	*out = s;
-	return 0;
-
-err_clients:
-	env_free(s->clients);
-err_oshards:
-	env_free(s->oshards);
-err_shards:
-	env_free(s->shards);
-err_free:
-	env_free(s);
+	err = tstore_alloc(cfg, out);
+	if (!err)
+		tstore_super_init(*out, cfg->bytes);
 	return err;
 }
 
@@ -392,15 +470,12 @@ err_free:
  * tstore_destroy() - end a store
  * @s: the store; it has no clients any more
  *
- * The arena is the caller's again.  It still holds what clients put there.
+ * The arena is the caller's again.  It still holds what clients put there, and
+ * tstore_open() would find no client in it.
  */
 void tstore_destroy(struct tstore *s)
 {
-	env_free(s->shares);
-	env_free(s->clients);
-	env_free(s->oshards);
-	env_free(s->shards);
-	env_free(s);
+	tstore_free(s);
 }
 
 static void tstore_client_sums(struct tstore_client *c,
@@ -432,6 +507,8 @@ void tstore_stats(struct tstore *s, struct tstore_stats *out)
 	memset(out, 0, sizeof(*out));
 	out->pages = s->nr_frames;
 	out->metadata = s->metadata;
+	out->recovered = s->recovery.pages;
+	out->damaged = s->recovery.damaged;
 	out->free = tstore_pages_free(s);
 	for (i = 0; i < TSTORE_BANKS; i++) {
 		spin_lock(&s->banks[i].L5_lock);

@@ -33,6 +33,7 @@
  *	env_write_once(x, v)	that the compiler neither repeats nor elides
  *	env_store_release(p, v)	as env_write_once(*p, v), after all earlier
  *				stores
+ *	env_prefetch(p)		p will be read soon; may do nothing
  *	env_data_t		the client's pages of one request
  *	env_data_map(data, i)	address of page @i of @data, or NULL if it
  *				cannot be had; called with a lock held, so it
@@ -62,8 +63,11 @@ struct tstore_policy;
  * @max_pools: most pools of one client; 0 for TSTORE_DEFAULT_POOLS
  * @ghosts: estimate for each client what it would gain by more, for policies
  *	that want to know; takes 300 KiB a client
+ * @lasting: the arena is one that outlives the process, such as a shared
+ *	mapping of a file, and tstore_open() is to go on with it
  * @seed: a number that clients cannot guess; keeps them from choosing names
  *	that collide in the hash
+ *
  */
 struct tstore_config {
 	void *arena;
@@ -71,6 +75,7 @@ struct tstore_config {
 	unsigned int max_clients;
 	unsigned int max_pools;
 	bool ghosts;
+	bool lasting;
 	u64 seed;
 };
 
@@ -83,11 +88,13 @@ struct tstore_config {
  * @object_frames: frames that hold object records
  * @metadata: bytes of the arena that are not frames
  * @stored: pages accepted
- * @replaced: of these, pages that took the place of an older copy
+ * @replaced: older copies dropped by a put
  * @hits: pages returned
  * @misses: gets that returned nothing
  * @flushed: pages dropped on request, those of destroyed pools included
  * @evicted: ephemeral pages dropped to make room
+ * @recovered: pages that tstore_open() found
+ * @damaged: slots that it could make no sense of
  * @reject_full: puts cut short because nothing could be evicted
  * @reject_limit: puts cut short by the client's limit
  * @reject_frozen: puts refused because the client was frozen
@@ -105,12 +112,15 @@ struct tstore_stats {
 	u64 misses;
 	u64 flushed;
 	u64 evicted;
+	u64 recovered;
+	u64 damaged;
 	u64 reject_full;
 	u64 reject_limit;
 	u64 reject_frozen;
 };
 
 int tstore_create(const struct tstore_config *cfg, struct tstore **out);
+int tstore_open(const struct tstore_config *cfg, struct tstore **out);
 void tstore_destroy(struct tstore *s);
 void tstore_reset(struct tstore *s);
 void tstore_stats(struct tstore *s, struct tstore_stats *out);
@@ -119,6 +129,8 @@ void tstore_divide(struct tstore *s, const struct tstore_policy *policy);
 int tstore_client_create(struct tstore *s, u64 limit,
 			 struct tstore_client **out);
 void tstore_client_destroy(struct tstore_client *c);
+struct tstore_client *tstore_client_find(struct tstore *s, u64 tag);
+void tstore_client_set_tag(struct tstore_client *c, u64 tag);
 void tstore_client_set_limit(struct tstore_client *c, u64 limit);
 void tstore_client_set_share(struct tstore_client *c, u64 min, u32 weight);
 u64 tstore_client_target(struct tstore_client *c);

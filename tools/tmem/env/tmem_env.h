@@ -42,6 +42,7 @@ typedef int64_t s64;
 	__atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 #define env_store_release(ptr, val) \
 	__atomic_store_n(ptr, val, __ATOMIC_RELEASE)
+#define env_prefetch(ptr)		__builtin_prefetch(ptr)
 
 /* The tests bring their own allocator, locks and data */
 #ifndef TMEM_ENV_TEST

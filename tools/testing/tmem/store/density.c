@@ -36,7 +36,7 @@ static void request(u8 op, u64 name, u64 more, u64 index)
 static struct tstore *store_open(u64 pages, void **arena)
 {
 	struct tmem_attach *at = (struct tmem_attach *)page;
-	struct tstore_config cfg = { .max_clients = 1 };
+	struct tstore_config cfg = { .max_clients = 1, .max_pools = 16 };
 	struct tstore *s;
 
 	/* with a frame for each object, if it should come to that */

@@ -56,8 +56,11 @@ void lib_abandon(void)
 	longjmp(out, ABANDONED);
 }
 
+bool world_ghosts;
+bool world_lasting;
+
 /* Frees what a scenario that ended early left, to the extent it is sound */
-static void world_discard(void)
+void world_abandon(void)
 {
 	unsigned int i;
 
@@ -68,8 +71,11 @@ static void world_discard(void)
 		tstore_destroy(w.s);
 	}
 	free(w.arena);
+	free(w.snapshot);
 	free(w.buf);
 	memset(&w, 0, sizeof(w));
+	world_ghosts = false;
+	world_lasting = false;
 }
 
 static int lib_once(const struct scenario *sc, int fail_at)
@@ -91,7 +97,7 @@ static int lib_once(const struct scenario *sc, int fail_at)
 	env_fail_at = 0;
 	env_relax_hook = NULL;
 	env_map_hook = NULL;
-	world_discard();
+	world_abandon();
 	return how;
 }
 
@@ -120,9 +126,7 @@ void lib_run(const struct scenario *list, unsigned int nr)
 	}
 }
 
-bool world_ghosts;
-
-int lib_store_create(size_t bytes, struct tstore **s)
+static struct tstore_config world_config(size_t bytes)
 {
 	struct tstore_config cfg = {
 		.arena = w.arena,
@@ -130,19 +134,35 @@ int lib_store_create(size_t bytes, struct tstore **s)
 		.max_clients = NR_CLIENTS,
 		.max_pools = 8,
 		.ghosts = world_ghosts,
+		.lasting = world_lasting,
 		.seed = 0x5eed,
 	};
 
-	world_ghosts = false;
+	return cfg;
+}
+
+int lib_store_create(size_t bytes, struct tstore **s)
+{
+	struct tstore_config cfg = world_config(bytes);
+
 	return tstore_create(&cfg, s);
+}
+
+int lib_store_open(size_t bytes, struct tstore **s)
+{
+	struct tstore_config cfg = world_config(bytes);
+
+	return tstore_open(&cfg, s);
 }
 
 /* An arena that has exactly so many frames */
 static size_t arena_bytes(unsigned int frames)
 {
-	size_t meta = frames * 40ul + 64 * 4ul * (frames / 64 + 1 +
-						   frames / 64 / 4 + 1);
+	size_t buckets = frames > 64 ? frames / 64 : 1;
+	size_t meta = frames * 40ul + 64 * 4ul * (buckets + buckets / 4 + 1);
 
+	if (world_lasting)
+		meta += 64 + NR_CLIENTS * (64 + 4 * 8) + 32;
 	meta = (meta + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 	return meta + frames * PAGE_SIZE;
 }
@@ -153,6 +173,7 @@ void world_open(unsigned int frames, u64 limit)
 	unsigned int i;
 	int err;
 
+	w.bytes = bytes;
 	if (posix_memalign(&w.arena, PAGE_SIZE, bytes))
 		env_die("no memory");
 	memset(w.arena, 0xa5, bytes);
@@ -175,8 +196,40 @@ void world_open(unsigned int frames, u64 limit)
 			lib_abandon();
 		}
 		CHECK_EQ(err, 0);
+		tstore_client_set_tag(w.c[i], i + 1);
 		CHECK_EQ(attach(w.c[i], NULL), 0);
 	}
+}
+
+/* What the arena would hold if the process died now */
+void world_snapshot(void)
+{
+	if (!w.snapshot && posix_memalign(&w.snapshot, PAGE_SIZE, w.bytes))
+		env_die("no memory");
+	memcpy(w.snapshot, w.arena, w.bytes);
+}
+
+/* Opens the store of the last snapshot in place of the one there is */
+int world_recover(void)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < NR_CLIENTS; i++)
+		if (w.c[i])
+			tstore_client_destroy(w.c[i]);
+	memset(w.c, 0, sizeof(w.c));
+	tstore_destroy(w.s);
+	w.s = NULL;
+	memcpy(w.arena, w.snapshot, w.bytes);
+	err = lib_store_open(w.bytes, &w.s);
+	if (err)
+		w.s = NULL;
+	if (err == -ENOMEM)
+		lib_abandon();
+	for (i = 0; !err && i < NR_CLIENTS; i++)
+		w.c[i] = tstore_client_find(w.s, i + 1);
+	return err;
 }
 
 void world_check(void)
@@ -204,7 +257,7 @@ void world_close(void)
 	st = world_stats();
 	CHECK_EQ(st.ephemeral + st.persistent, 0);
 	CHECK_EQ(st.free + st.object_frames, st.pages);
-	world_discard();
+	world_abandon();
 }
 
 struct tstore_stats world_stats(void)

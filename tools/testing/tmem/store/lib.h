@@ -51,19 +51,26 @@ struct world {
 	struct tstore *s;
 	struct tstore_client *c[NR_CLIENTS];
 	void *arena;
+	size_t bytes;		/* of the arena */
+	void *snapshot;		/* of the arena, or NULL */
 	unsigned char *buf;	/* TMEM_MAX_RUN pages */
 	struct env_data data;
 };
 
 extern struct world w;
 extern bool world_ghosts;	/* of the next world: its clients have them */
+extern bool world_lasting;	/* the same: its arena outlives it */
 
 void world_open(unsigned int frames, u64 limit);
 void world_close(void);
+void world_abandon(void);
+void world_snapshot(void);
+int world_recover(void);
 void world_check(void);
 u64 world_free(void);
 struct tstore_stats world_stats(void);
 int lib_store_create(size_t bytes, struct tstore **out);
+int lib_store_open(size_t bytes, struct tstore **out);
 
 /* The last request and its answer */
 extern struct tmem_req last;

@@ -144,7 +144,6 @@ static void refused_put(int err, unsigned int client, u32 pool, u32 new)
 		break;
 	case -EDQUOT:
 		/* all that can be evicted would not have been enough */
-		CHECK(new);
 		CHECK(model_count(&m, client, persistent ? 1 : -1) + new >
 		      mc->limit);
 		break;

@@ -65,6 +65,8 @@ do { \
 	env_write_once(*(p), v); \
 } while (0)
 
+#define env_prefetch(p)		__builtin_prefetch(p)
+
 typedef u64 *env_data_t;
 
 void *env_data_map(env_data_t data, unsigned int i);

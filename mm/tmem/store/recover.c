@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: finding a store again after its process died
+ *
+ * Slots are read from the first to the last, and what follows from them is made
+ * anew: hashes, lists, queues, charges.  A slot counts if it is committed, if
+ * its pool is alive, and if all of its fields can be true.  What a dead process
+ * was about needs no log: a page, an object or a pool is either committed or it
+ * is not, and which of them somebody was about to add or to drop is for whoever
+ * asked for it to ask again.
+ *
+ * The arena is the host's own, but it may be damaged.  Every handle is checked
+ * before it is followed; a slot that cannot be true is as good as free, and is
+ * counted.
+ *
+ * Locks are taken because what is called here asserts them.  Nobody else knows
+ * of the store yet.
+ */
+#include "private.h"
+
+/* Slots that are read ahead of each other, to wait for memory together */
+#define TSTORE_BATCH		32
+
+/* A page on its way back */
+struct tstore_found {
+	u32 p;
+	struct tstore_key key;
+	u64 index;
+};
+
+static int tstore_recover_clients(struct tstore *s)
+{
+	struct tstore_ghost *ghost;
+	struct tstore_pool *pools;
+	u32 i;
+
+	for (i = 0; i < s->max_clients; i++) {
+		if (!s->records[i].used)
+			continue;
+		if (tstore_client_alloc(s, &pools, &ghost))
+			goto fail;
+		tstore_client_equip(&s->clients[i], pools, ghost);
+	}
+	for (i = 0; i < s->max_clients; i++) {
+		if (!s->records[i].used)
+			memset(s->idents + (size_t)i * s->max_pools, 0,
+			       s->max_pools * sizeof(*s->idents));
+		else if (s->records[i].epoch > s->super->epochs)
+			s->super->epochs = s->records[i].epoch;
+	}
+	return 0;
+
+fail:
+	while (i--) {
+		env_free(s->clients[i].pools);
+		tstore_ghost_destroy(s->clients[i].ghost);
+	}
+	return -ENOMEM;
+}
+
+/* Is this the number of a pool?  Then @live tells whether there is such. */
+static bool tstore_recover_pool(struct tstore *s, struct tstore_key *key,
+				bool *live)
+{
+	if (key->number >= s->max_clients * s->max_pools)
+		return false;
+	key->client = &s->clients[key->number / s->max_pools];
+	key->ident = s->idents[key->number];
+	key->drain = false;
+	*live = key->ident;
+	if (*live)
+		key->pool = &key->client->pools[key->number % s->max_pools];
+	return true;
+}
+
+/* Takes an object back, or turns its slot into a free one */
+static void tstore_recover_object(struct tstore *s, u32 o)
+{
+	struct tstore_object *obj = tstore_object(s, o);
+	struct tstore_key key = {
+		.number = obj->pool,
+		.name = { obj->name[0], obj->name[1], obj->name[2] },
+	};
+	bool live = false;
+
+	if (obj->pool == TSTORE_NONE)
+		return;
+	if (!tstore_recover_pool(s, &key, &live))
+		s->recovery.damaged++;
+	if (live) {
+		tstore_key_hash(s, &key);
+		live = tstore_object_rejoin(s, &key, o);
+		s->recovery.damaged += !live;
+	}
+	if (!live)
+		obj->pool = TSTORE_NONE;
+}
+
+static void tstore_recover_objects(struct tstore *s)
+{
+	u32 i, p;
+
+	for (p = 0; p < s->nr_frames; p++)
+		for (i = 0; tstore_page(s, p)->word == TSTORE_PAGE_OBJECTS &&
+		     i < TSTORE_OBJECTS_PER_FRAME; i++)
+			tstore_recover_object(s, p * TSTORE_OBJECTS_PER_FRAME +
+						 i);
+}
+
+/* Now that all pages are there, objects without any are not needed */
+static void tstore_recover_settle(struct tstore *s)
+{
+	struct tstore_key key;
+	u32 i, o, p;
+	bool live;
+
+	for (p = 0; p < s->nr_frames; p++) {
+		if (tstore_page(s, p)->word != TSTORE_PAGE_OBJECTS)
+			continue;
+		tstore_bank_add_frame(s, p);
+		for (i = 0; i < TSTORE_OBJECTS_PER_FRAME; i++) {
+			o = p * TSTORE_OBJECTS_PER_FRAME + i;
+			key.number = tstore_object(s, o)->pool;
+			if (key.number == TSTORE_NONE) {
+				tstore_object_free(s, p % TSTORE_BANKS, o);
+				continue;
+			}
+			tstore_recover_pool(s, &key, &live);
+			memcpy(key.name, tstore_object(s, o)->name,
+			       sizeof(key.name));
+			tstore_key_hash(s, &key);
+			tstore_object_settle(s, &key, o);
+		}
+	}
+}
+
+/* Does a committed slot make sense, and is it wanted? */
+static bool tstore_recover_name(struct tstore *s, struct tstore_found *f,
+				bool *live)
+{
+	struct tstore_page *page = tstore_page(s, f->p);
+	u32 frame = page->obj / TSTORE_OBJECTS_PER_FRAME;
+
+	*live = false;
+	if (page->word == TSTORE_PAGE_LIVE) {
+		if (frame >= s->nr_frames ||
+		    tstore_page(s, frame)->word != TSTORE_PAGE_OBJECTS)
+			return false;
+		/* that of a dead pool was dropped before its pages */
+		if (tstore_object(s, page->obj)->pool == TSTORE_NONE)
+			return true;
+	} else if (page->word != TSTORE_PAGE_SOLO) {
+		return false;
+	}
+	f->index = tstore_page_key(s, page, &f->key);
+	if (!tstore_recover_pool(s, &f->key, live))
+		return false;
+	return tstore_key_solo(&f->key, f->index) == tstore_page_solo(page);
+}
+
+/* Hashes a page, and adds it to its object; false if there is one already */
+static bool tstore_recover_page(struct tstore *s, struct tstore_found *f)
+{
+	struct tstore_shard *sh = tstore_shard(s, &f->key, f->index);
+	struct tstore_page *page = tstore_page(s, f->p);
+	bool fresh;
+	u32 *link;
+
+	spin_lock(&sh->L2_lock);
+	link = tstore_page_find_locked(s, sh, &f->key, f->index);
+	fresh = *link == TSTORE_NONE;
+	if (fresh) {
+		page->hnext = TSTORE_NONE;
+		*link = f->p;
+		if (!tstore_page_solo(page))
+			tstore_object_rejoin_page(s, &f->key, f->p);
+	}
+	spin_unlock(&sh->L2_lock);
+	return fresh;
+}
+
+/* Charges pages to their clients */
+static void tstore_recover_charge(struct tstore *s,
+				  const struct tstore_found *found, u32 nr)
+{
+	struct tstore_client *c = NULL;
+	enum tstore_kind kind;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (c != found[i].key.client) {
+			if (c)
+				spin_unlock(&c->L4_lock);
+			c = found[i].key.client;
+			spin_lock(&c->L4_lock);
+		}
+		kind = tstore_key_kind(&found[i].key);
+		c->charged[kind]++;
+		found[i].key.pool->pages++;
+		if (tstore_page_solo(tstore_page(s, found[i].p)))
+			tstore_solo_add_locked(c, found[i].key.pool,
+					       found[i].p);
+		if (kind == TSTORE_EPHEMERAL)
+			tstore_queue_add_locked(s, c, found[i].p);
+	}
+	if (c)
+		spin_unlock(&c->L4_lock);
+	s->recovery.pages += nr;
+}
+
+/* Reads slots from @p to @end; what is not wanted becomes free */
+static void tstore_recover_batch(struct tstore *s, u32 p, u32 end,
+				 struct tstore_found *found)
+{
+	u32 i, nr = 0, kept = 0;
+	bool live;
+
+	for (; p < end; p++) {
+		u32 word = tstore_page(s, p)->word;
+
+		if (word == TSTORE_PAGE_FREE || word == TSTORE_PAGE_OBJECTS)
+			continue;
+		found[nr].p = p;
+		if (!tstore_recover_name(s, &found[nr], &live)) {
+			s->recovery.damaged++;
+			live = false;
+		}
+		if (!live) {
+			tstore_page(s, p)->word = TSTORE_PAGE_FREE;
+			continue;
+		}
+		tstore_key_hash(s, &found[nr].key);
+		env_prefetch(tstore_bucket(s, &found[nr].key,
+					   found[nr].index));
+		nr++;
+	}
+	for (i = 0; i < nr; i++) {
+		p = *tstore_bucket(s, &found[i].key, found[i].index);
+		if (p != TSTORE_NONE)
+			env_prefetch(tstore_page(s, p));
+	}
+	for (i = 0; i < nr; i++) {
+		if (tstore_recover_page(s, &found[i])) {
+			found[kept++] = found[i];
+			continue;
+		}
+		tstore_page(s, found[i].p)->word = TSTORE_PAGE_FREE;
+		s->recovery.damaged++;
+	}
+	tstore_recover_charge(s, found, kept);
+}
+
+/* Is the arena a store, and laid out as this one would be? */
+static int tstore_super_check(const struct tstore *s, u64 bytes)
+{
+	const struct tstore_super *super = s->super;
+
+	if (super->magic != TSTORE_MAGIC)
+		return -ENOENT;
+	if (super->version != TSTORE_ARENA_VERSION)
+		return -EOPNOTSUPP;
+	if (super->check != tstore_super_sum(super) || super->reserved)
+		return -EFAULT;
+	if (super->page_shift != PAGE_SHIFT || super->bytes != bytes ||
+	    super->nr_frames != s->nr_frames ||
+	    super->max_clients != s->max_clients ||
+	    super->max_pools != s->max_pools)
+		return -EEXIST;
+	return 0;
+}
+
+/* Makes a store of what is in the arena, of which only the head was read */
+static int tstore_recover(struct tstore *s)
+{
+	struct tstore_found *found;
+	u32 p, left;
+	int err;
+
+	found = env_zalloc(TSTORE_BATCH * sizeof(*found));
+	if (!found)
+		return -ENOMEM;
+	err = tstore_recover_clients(s);
+	if (err)
+		goto out;
+	tstore_buckets_clear(s);
+	tstore_banks_clear(s);
+	tstore_recover_objects(s);
+	for (p = 0; p < s->nr_frames; p += TSTORE_BATCH) {
+		left = s->nr_frames - p;
+		tstore_recover_batch(s, p, p + (left < TSTORE_BATCH ? left :
+						TSTORE_BATCH), found);
+		env_relax();
+	}
+	tstore_recover_settle(s);
+	tstore_banks_fill(s);
+out:
+	env_free(found);
+	return err;
+}
+
+/**
+ * tstore_open() - go on with a store whose process is no more
+ * @cfg: as it was created with, lasting; the seed is the one that the arena
+ *	has
+ * @out: the store
+ *
+ * Clients, their pools and all pages that had been accepted are there again;
+ * tstore_client_find() returns the clients.  What was being put, and what
+ * belonged to pools that were being destroyed, is not.  A slot that makes no
+ * sense is dropped and counted, see struct tstore_stats.
+ *
+ * Context: allocates; takes time in proportion to the arena.
+ * Return: 0, -ENOMEM, or -EINVAL as tstore_create(), and with the arena
+ * unchanged: -ENOENT if there is no store in it, -EOPNOTSUPP if it is of
+ * another version, -EFAULT if its head is damaged, -EEXIST if it was created
+ * with another @cfg or is not all there
+ */
+int tstore_open(const struct tstore_config *cfg, struct tstore **out)
+{
+	struct tstore *s;
+	int err;
+
+	err = tstore_alloc(cfg, &s);
+	if (err)
+		return err;
+	err = s->lasting ? tstore_super_check(s, cfg->bytes) : -EINVAL;
+	if (!err) {
+		s->seed = s->super->seed;
+		err = tstore_recover(s);
+	}
+	if (err) {
+		tstore_free(s);
+		return err;
+	}
+	*out = s;
+	return 0;
+}
