@@ -225,7 +225,11 @@ void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
 		if (kind == TSTORE_EPHEMERAL)
 			tstore_queue_del_locked(s, c, pages[i]);
 		solos += tstore_page_solo(page);
-		/* no solo page any more for whoever drains the pool */
+		/*
+		 * no solo page any more for whoever drains the pool, and no
+		 * page for whoever finds the arena: its object may end before
+		 * it is free, and the object's slot have another name
+		 */
 		env_write_once(page->word, TSTORE_PAGE_FREE);
 	}
 	env_write_once(c->charged[kind], c->charged[kind] - nr);

@@ -58,6 +58,8 @@ run density "$out/density"
 run ghost "$out/ghost"
 run gcc-asan-random "$out/gcc-asan-random" --runs 60
 run clang-asan-random "$out/clang-asan-random" --seed 1000 --runs 40
+run crash-kill "$out/crash" --kill 2000
+run crash-step "$out/crash-step" --step 40
 run gcc-tsan-stress "$out/gcc-tsan-stress" --seconds "$stress_seconds"
 run clang-tsan-stress "$out/clang-tsan-stress" --seconds "$stress_seconds"
 run gcc-asan-stress "$out/gcc-asan-stress" --seconds "$stress_seconds"
