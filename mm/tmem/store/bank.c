@@ -2,11 +2,10 @@
 /*
  * Transcendent memory: free slots of the page store
  *
- * A page slot owns its frame while it is free, so that one list holds both.
- * Object slots are cut out of frames when they run short: pages and objects
- * live on the same memory, and nobody has to guess how many of each there
- * will be.  A frame cut up stays so; with one-page objects everywhere that is
- * 1.2 % of the arena.
+ * A page slot and its frame are one, so one list holds both.  Object slots are
+ * cut out of frames when they run short, and frames without objects are free
+ * again: pages and objects live on the same memory, and nobody has to guess how
+ * many of each there will be.
  */
 #include "private.h"
 
@@ -27,7 +26,7 @@ void tstore_banks_clear(struct tstore *s)
 		bank = &s->banks[i];
 		bank->page = TSTORE_NONE;
 		bank->pages = 0;
-		bank->obj = TSTORE_NONE;
+		bank->frame = TSTORE_NONE;
 		bank->objs = 0;
 		bank->object_frames = 0;
 	}
@@ -130,55 +129,120 @@ u64 tstore_pages_free(struct tstore *s)
 	return sum;
 }
 
+static struct tstore_bank *tstore_object_bank(struct tstore *s, u32 o)
+{
+	return &s->banks[o / TSTORE_OBJECTS_PER_FRAME % TSTORE_BANKS];
+}
+
+/*
+ * Lists a frame that has free object slots.  At the end, so that one that has
+ * nothing else stays where it is found, see tstore_object_trim().
+ */
+static void tstore_frame_add_locked(struct tstore *s, struct tstore_bank *bank,
+				    u32 p)
+{
+	struct tstore_page *page = tstore_page(s, p), *first;
+
+	env_assert_held(&bank->L5_lock);
+	if (bank->frame == TSTORE_NONE) {
+		bank->frame = p;
+		page->qnext = p;
+		page->qprev = p;
+	} else {
+		first = tstore_page(s, bank->frame);
+		page->qnext = bank->frame;
+		page->qprev = first->qprev;
+		tstore_page(s, first->qprev)->qnext = p;
+		first->qprev = p;
+	}
+}
+
+static void tstore_frame_del_locked(struct tstore *s, struct tstore_bank *bank,
+				    u32 p)
+{
+	struct tstore_page *page = tstore_page(s, p);
+
+	env_assert_held(&bank->L5_lock);
+	tstore_page(s, page->qprev)->qnext = page->qnext;
+	tstore_page(s, page->qnext)->qprev = page->qprev;
+	if (bank->frame == p)
+		bank->frame = page->qnext == p ? TSTORE_NONE : page->qnext;
+}
+
+/* Forgets a frame of which all object slots are free */
+static void tstore_object_release_locked(struct tstore *s,
+					 struct tstore_bank *bank, u32 p)
+{
+	env_assert_held(&bank->L5_lock);
+	tstore_frame_del_locked(s, bank, p);
+	env_write_once(bank->objs, bank->objs - TSTORE_OBJECTS_PER_FRAME);
+	bank->object_frames--;
+}
+
 static u32 tstore_bank_take_object(struct tstore *s, struct tstore_bank *bank)
 {
+	struct tstore_page *page;
 	u32 o = TSTORE_NONE;
 
 	if (!env_read_once(bank->objs))
 		return o;
 	spin_lock(&bank->L5_lock);
-	if (bank->obj != TSTORE_NONE) {
-		o = bank->obj;
-		bank->obj = tstore_object(s, o)->hnext;
+	if (bank->frame != TSTORE_NONE) {
+		page = tstore_page(s, bank->frame);
+		o = page->free_obj;
+		page->free_obj = tstore_object(s, o)->hnext;
+		if (!--page->free_objs)
+			tstore_frame_del_locked(s, bank, bank->frame);
 		env_write_once(bank->objs, bank->objs - 1);
 	}
 	spin_unlock(&bank->L5_lock);
 	return o;
 }
 
-/* Counts a frame that holds object slots */
-void tstore_bank_add_frame(struct tstore *s, u32 p)
+/**
+ * tstore_object_adopt() - have a frame's free object slots used
+ * @s: the store
+ * @p: the frame, whose slot says that it holds objects; no bank knows of it
+ *
+ * Those slots are free that belong to no pool.
+ */
+void tstore_object_adopt(struct tstore *s, u32 p)
 {
-	struct tstore_bank *bank = &s->banks[p % TSTORE_BANKS];
+	u32 o = p * TSTORE_OBJECTS_PER_FRAME + TSTORE_OBJECTS_PER_FRAME;
+	struct tstore_bank *bank = tstore_object_bank(s, o - 1);
+	struct tstore_page *page = tstore_page(s, p);
 
+	page->free_obj = TSTORE_NONE;
+	page->free_objs = 0;
+	while (o-- > p * TSTORE_OBJECTS_PER_FRAME) {
+		if (tstore_object(s, o)->pool != TSTORE_NONE)
+			continue;
+		tstore_object(s, o)->hnext = page->free_obj;
+		page->free_obj = o;
+		page->free_objs++;
+	}
 	spin_lock(&bank->L5_lock);
+	if (page->free_objs)
+		tstore_frame_add_locked(s, bank, p);
+	env_write_once(bank->objs, bank->objs + page->free_objs);
 	bank->object_frames++;
 	spin_unlock(&bank->L5_lock);
 }
 
-/* Cuts a free frame into object slots, keeps the first, banks the others */
-static u32 tstore_object_cut(struct tstore *s, u32 home)
+/* Cuts a free frame into object slots; false if there is no free frame */
+static bool tstore_object_cut(struct tstore *s, u32 home)
 {
-	struct tstore_bank *bank = &s->banks[home];
-	u32 base, i, p;
+	u32 i, p;
 
 	if (!tstore_page_alloc(s, home, &p, 1))
-		return TSTORE_NONE;
+		return false;
 	memset(tstore_frame(s, p), 0, PAGE_SIZE);
-	base = p * TSTORE_OBJECTS_PER_FRAME;
-	for (i = 0; i < TSTORE_OBJECTS_PER_FRAME; i++) {
-		tstore_object(s, base + i)->pool = TSTORE_NONE;
-		tstore_object(s, base + i)->hnext = base + i + 1;
-	}
+	for (i = 0; i < TSTORE_OBJECTS_PER_FRAME; i++)
+		tstore_object(s, p * TSTORE_OBJECTS_PER_FRAME + i)->pool =
+			TSTORE_NONE;
 	env_store_release(&tstore_page(s, p)->word, TSTORE_PAGE_OBJECTS);
-
-	spin_lock(&bank->L5_lock);
-	tstore_object(s, base + i - 1)->hnext = bank->obj;
-	bank->obj = base + 1;
-	env_write_once(bank->objs, bank->objs + i - 1);
-	bank->object_frames++;
-	spin_unlock(&bank->L5_lock);
-	return base;
+	tstore_object_adopt(s, p);
+	return true;
 }
 
 /**
@@ -193,30 +257,71 @@ u32 tstore_object_alloc(struct tstore *s, u32 home)
 {
 	u32 i, o;
 
-	for (i = 0; i < TSTORE_BANKS; i++) {
-		o = tstore_bank_take_object(s, &s->banks[(home + i) %
-							 TSTORE_BANKS]);
-		if (o != TSTORE_NONE)
-			return o;
-	}
-	return tstore_object_cut(s, home);
+	do {
+		for (i = 0; i < TSTORE_BANKS; i++) {
+			o = tstore_bank_take_object(s, &s->banks[(home + i) %
+								TSTORE_BANKS]);
+			if (o != TSTORE_NONE)
+				return o;
+		}
+	} while (tstore_object_cut(s, home));
+	return TSTORE_NONE;
 }
 
 /**
  * tstore_object_free() - give an object slot back
  * @s: the store
- * @home: bank that gets it
  * @o: handle; on no list and no chain any more
+ *
+ * If no other object is in its frame, the frame is free as well, unless it is
+ * the last one of its bank with free slots: the next object comes soon.
  */
-void tstore_object_free(struct tstore *s, u32 home, u32 o)
+void tstore_object_free(struct tstore *s, u32 o)
 {
-	struct tstore_bank *bank = &s->banks[home];
-	struct tstore_object *obj = tstore_object(s, o);
+	struct tstore_bank *bank = tstore_object_bank(s, o);
+	u32 p = o / TSTORE_OBJECTS_PER_FRAME;
+	struct tstore_page *page = tstore_page(s, p);
+	bool empty;
 
-	obj->pool = TSTORE_NONE;
+	tstore_object(s, o)->pool = TSTORE_NONE;
 	spin_lock(&bank->L5_lock);
-	obj->hnext = bank->obj;
-	bank->obj = o;
+	tstore_object(s, o)->hnext = page->free_obj;
+	page->free_obj = o;
+	if (!page->free_objs++)
+		tstore_frame_add_locked(s, bank, p);
 	env_write_once(bank->objs, bank->objs + 1);
+	empty = page->free_objs == TSTORE_OBJECTS_PER_FRAME &&
+		page->qnext != p;
+	if (empty)
+		tstore_object_release_locked(s, bank, p);
 	spin_unlock(&bank->L5_lock);
+	if (empty)
+		tstore_page_free(s, p % TSTORE_BANKS, &p, 1);
+}
+
+/**
+ * tstore_object_trim() - give up a frame that holds no object
+ * @s: the store
+ *
+ * Return: false if there is none
+ */
+bool tstore_object_trim(struct tstore *s)
+{
+	struct tstore_bank *bank;
+	bool empty = false;
+	u32 i, p;
+
+	for (i = 0; i < TSTORE_BANKS && !empty; i++) {
+		bank = &s->banks[i];
+		spin_lock(&bank->L5_lock);
+		p = bank->frame;
+		empty = p != TSTORE_NONE && tstore_page(s, p)->free_objs ==
+					    TSTORE_OBJECTS_PER_FRAME;
+		if (empty)
+			tstore_object_release_locked(s, bank, p);
+		spin_unlock(&bank->L5_lock);
+		if (empty)
+			tstore_page_free(s, i, &p, 1);
+	}
+	return empty;
 }

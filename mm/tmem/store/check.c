@@ -241,11 +241,35 @@ static const char *tstore_check_clients(struct tstore *s,
 	return bad;
 }
 
+/* Free object slots of a bank, counted */
+static u32 tstore_check_frames_locked(struct tstore *s,
+				      struct tstore_bank *bank)
+{
+	struct tstore_page *page;
+	u32 p = bank->frame;
+	u32 i, o, n = 0;
+
+	env_assert_held(&bank->L5_lock);
+	while (p != TSTORE_NONE && n <= bank->objs) {
+		page = tstore_page(s, p);
+		o = page->free_obj;
+		for (i = 0; i < page->free_objs && o != TSTORE_NONE; i++)
+			o = tstore_object(s, o)->hnext;
+		if (!i || i != page->free_objs || o != TSTORE_NONE ||
+		    page->word != TSTORE_PAGE_OBJECTS ||
+		    tstore_page(s, page->qnext)->qprev != p)
+			return ~0U;
+		n += i;
+		p = page->qnext == bank->frame ? TSTORE_NONE : page->qnext;
+	}
+	return n;
+}
+
 static const char *tstore_check_banks(struct tstore *s, struct tstore_tally *t)
 {
 	u64 cut = 0, free = 0, objs = 0;
 	struct tstore_bank *bank;
-	u32 h, i, n, o;
+	u32 h, i, n;
 
 	for (i = 0; i < TSTORE_BANKS; i++) {
 		bank = &s->banks[i];
@@ -256,16 +280,14 @@ static const char *tstore_check_banks(struct tstore *s, struct tstore_tally *t)
 		if (n != bank->pages)
 			free = ~0U;
 		free += n;
-		n = 0;
-		for (o = bank->obj; o != TSTORE_NONE && n <= bank->objs; n++)
-			o = tstore_object(s, o)->hnext;
+		n = tstore_check_frames_locked(s, bank);
 		if (n != bank->objs)
 			objs = ~0U;
 		objs += n;
 		cut += bank->object_frames;
 		spin_unlock(&bank->L5_lock);
 	}
-	if (free + t->live + cut != s->nr_frames)
+	if (free + t->live + cut + s->out != s->nr_frames)
 		return "frames are lost or doubled";
 	if (objs + t->objects != cut * TSTORE_OBJECTS_PER_FRAME)
 		return "object slots are lost or doubled";

@@ -123,15 +123,16 @@ static void tstore_share_init(struct tstore_client *c,
  */
 void tstore_divide(struct tstore *s, const struct tstore_policy *policy)
 {
+	u64 capacity = s->nr_frames - env_read_once(s->out);
 	u32 i, nr = 0;
 
 	for (i = 0; i < s->max_clients; i++)
 		if (s->records[i].used)
 			tstore_share_init(&s->clients[i], &s->shares[nr++],
-					  s->nr_frames);
+					  capacity);
 	if (!nr)
 		return;
-	policy->divide(s->shares, nr, s->nr_frames);
+	policy->divide(s->shares, nr, capacity);
 	for (i = 0, nr = 0; i < s->max_clients; i++)
 		if (s->records[i].used)
 			env_write_once(s->clients[i].target,

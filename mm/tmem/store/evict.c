@@ -136,17 +136,21 @@ static s64 tstore_above(struct tstore_client *c)
 	       env_read_once(c->target);
 }
 
-/*
- * Who is furthest above its target, of those that have something to give; @c
- * itself if nobody is further, and if it has any of its @own, which are all but
- * the @done pages of the put in progress
+/**
+ * tstore_victim() - who is to give up pages
+ * @s: the store
+ * @c: who wants to put, or NULL
+ * @own: pages that it could give up itself
+ * @done: its pages of the put in progress
+ *
+ * Return: who is furthest above its target, of those that have something to
+ * give; @c itself if nobody is further and it has any of its @own; or NULL
  */
-static struct tstore_client *tstore_victim(struct tstore_client *c, u64 own,
-					   u64 done)
+struct tstore_client *tstore_victim(struct tstore *s, struct tstore_client *c,
+				    u64 own, u64 done)
 {
 	struct tstore_client *victim = own ? c : NULL, *other;
-	struct tstore *s = c->store;
-	s64 above, most = tstore_above(c) - (s64)done;
+	s64 above, most = own ? tstore_above(c) - (s64)done : 0;
 	u32 i;
 
 	for (i = 0; i < s->max_clients; i++) {
@@ -196,7 +200,7 @@ int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
 			victim = c;
 			err = -EDQUOT;
 		} else if (tstore_pages_free(s) < frames) {
-			victim = tstore_victim(c, own, done);
+			victim = tstore_victim(s, c, own, done);
 			err = -ENOSPC;
 			if (!victim)
 				return err;

@@ -132,7 +132,7 @@ static void tstore_object_end_locked(struct tstore *s,
 	env_assert_held(&os->L3_lock);
 	*link = tstore_object(s, o)->hnext;
 	tstore_pool_del(s, key, o);
-	tstore_object_free(s, tstore_oshard_home(s, os), o);
+	tstore_object_free(s, o);
 }
 
 /* Appends a page to the list of its object */
@@ -289,19 +289,29 @@ void tstore_object_rejoin_page(struct tstore *s, const struct tstore_key *key,
  * @key: its name
  * @o: its slot
  *
- * All its pages have been added.  If there are none, it ends.
+ * All its pages have been added.  If there are none, its slot is free.
+ *
+ * Return: true if there are some
  */
-void tstore_object_settle(struct tstore *s, const struct tstore_key *key,
+bool tstore_object_settle(struct tstore *s, const struct tstore_key *key,
 			  u32 o)
 {
 	struct tstore_oshard *os = tstore_oshard(s, key);
 
+	bool used;
+	u32 *link;
+
 	spin_lock(&os->L3_lock);
-	tstore_pool_add(s, key, o);
-	if (!tstore_object(s, o)->count)
-		tstore_object_end_locked(s, os, key,
-					 tstore_object_find_locked(s, os, key));
+	used = tstore_object(s, o)->count;
+	if (used) {
+		tstore_pool_add(s, key, o);
+	} else {
+		link = tstore_object_find_locked(s, os, key);
+		*link = tstore_object(s, o)->hnext;
+		tstore_object(s, o)->pool = TSTORE_NONE;
+	}
 	spin_unlock(&os->L3_lock);
+	return used;
 }
 
 /* Number of pages of an object */

@@ -62,6 +62,7 @@ enum tstore_page_state {
 	TSTORE_PAGE_LIVE,	/* committed: on a chain of the page hash */
 	TSTORE_PAGE_SOLO,	/* the same, and it has the object's name */
 	TSTORE_PAGE_OBJECTS,	/* its frame holds object records */
+	TSTORE_PAGE_OUT,	/* its frame is the host's for now */
 	TSTORE_PAGE_STATES
 };
 
@@ -140,8 +141,11 @@ static_assert(sizeof(struct tstore_record) == 64, "record of a client");
  * @onext: L3: list of the object's pages, circular
  * @oprev: L3
  * @name: I: solo: the first two words of its object's name, and the third is 0
- * @qnext: L4: the client's eviction queue, circular; persistent: not used
- * @qprev: L4
+ * @free_obj: L5: objects: first free object slot of the frame
+ * @free_objs: L5: objects: number of those
+ * @qnext: L4: the client's eviction queue, circular; persistent: not used;
+ *	L5: objects: the bank's frames that have free object slots, circular
+ * @qprev: L4; L5
  */
 struct tstore_page {
 	u32 word;
@@ -158,6 +162,10 @@ struct tstore_page {
 			u32 oprev;
 		};
 		u64 name[2];
+		struct {
+			u32 free_obj;
+			u32 free_objs;
+		};
 	};
 	u32 qnext;
 	u32 qprev;
@@ -221,8 +229,8 @@ struct tstore_bank {
 	spinlock_t L5_lock;	/* see the table above */
 	u32 page;		/* L5: first free page slot */
 	u32 pages;		/* L5 R: their number */
-	u32 obj;		/* L5: first free object slot */
-	u32 objs;		/* L5 R: their number */
+	u32 frame;		/* L5: those with free object slots, circular */
+	u32 objs;		/* L5 R: number of free object slots */
 	u64 object_frames;	/* L5: frames turned into object slots */
 };
 
@@ -308,6 +316,7 @@ struct tstore {
 	struct tstore_bank banks[TSTORE_BANKS];	/* I */
 	struct tstore_client *clients;	/* I: max_clients */
 	struct tstore_share *shares;	/* tstore_divide(): max_clients */
+	u32 out;			/* L1 R: frames that are out */
 	bool ghosts;			/* I */
 	bool lasting;			/* I: the arena begins with the head */
 };
@@ -409,8 +418,9 @@ bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr);
 void tstore_page_free(struct tstore *s, u32 home, const u32 *pages, u32 nr);
 u64 tstore_pages_free(struct tstore *s);
 u32 tstore_object_alloc(struct tstore *s, u32 home);
-void tstore_object_free(struct tstore *s, u32 home, u32 o);
-void tstore_bank_add_frame(struct tstore *s, u32 p);
+void tstore_object_free(struct tstore *s, u32 o);
+void tstore_object_adopt(struct tstore *s, u32 p);
+bool tstore_object_trim(struct tstore *s);
 
 /* store.c: what recover.c has to do likewise */
 int tstore_alloc(const struct tstore_config *cfg, struct tstore **out);
@@ -431,7 +441,7 @@ bool tstore_object_rejoin(struct tstore *s, const struct tstore_key *key,
 			  u32 o);
 void tstore_object_rejoin_page(struct tstore *s, const struct tstore_key *key,
 			       u32 p);
-void tstore_object_settle(struct tstore *s, const struct tstore_key *key,
+bool tstore_object_settle(struct tstore *s, const struct tstore_key *key,
 			  u32 o);
 u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
 		      u32 ident);
@@ -470,6 +480,8 @@ void tstore_unreserve(struct tstore_client *c, enum tstore_kind kind,
 		      u32 home, const u32 *pages, u32 nr);
 int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
 		     u64 done);
+struct tstore_client *tstore_victim(struct tstore *s, struct tstore_client *c,
+				    u64 own, u64 done);
 bool tstore_evict_one(struct tstore_client *c, u32 home);
 
 /* divide.c: targets, and what they are made of */

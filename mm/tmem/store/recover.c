@@ -107,30 +107,38 @@ static void tstore_recover_objects(struct tstore *s)
 						 i);
 }
 
+/* Adds an object to its pool; false if it has no pages and so is no more */
+static bool tstore_recover_used(struct tstore *s, u32 o)
+{
+	struct tstore_object *obj = tstore_object(s, o);
+	struct tstore_key key = {
+		.number = obj->pool,
+		.name = { obj->name[0], obj->name[1], obj->name[2] },
+	};
+	bool live;
+
+	tstore_recover_pool(s, &key, &live);
+	tstore_key_hash(s, &key);
+	return tstore_object_settle(s, &key, o);
+}
+
 /* Now that all pages are there, objects without any are not needed */
 static void tstore_recover_settle(struct tstore *s)
 {
-	struct tstore_key key;
-	u32 i, o, p;
-	bool live;
+	u32 i, o, p, used;
 
 	for (p = 0; p < s->nr_frames; p++) {
 		if (tstore_page(s, p)->word != TSTORE_PAGE_OBJECTS)
 			continue;
-		tstore_bank_add_frame(s, p);
-		for (i = 0; i < TSTORE_OBJECTS_PER_FRAME; i++) {
+		for (i = 0, used = 0; i < TSTORE_OBJECTS_PER_FRAME; i++) {
 			o = p * TSTORE_OBJECTS_PER_FRAME + i;
-			key.number = tstore_object(s, o)->pool;
-			if (key.number == TSTORE_NONE) {
-				tstore_object_free(s, p % TSTORE_BANKS, o);
-				continue;
-			}
-			tstore_recover_pool(s, &key, &live);
-			memcpy(key.name, tstore_object(s, o)->name,
-			       sizeof(key.name));
-			tstore_key_hash(s, &key);
-			tstore_object_settle(s, &key, o);
+			if (tstore_object(s, o)->pool != TSTORE_NONE)
+				used += tstore_recover_used(s, o);
 		}
+		if (used)
+			tstore_object_adopt(s, p);
+		else
+			tstore_page(s, p)->word = TSTORE_PAGE_FREE;
 	}
 }
 
@@ -218,7 +226,9 @@ static void tstore_recover_batch(struct tstore *s, u32 p, u32 end,
 	for (; p < end; p++) {
 		u32 word = tstore_page(s, p)->word;
 
-		if (word == TSTORE_PAGE_FREE || word == TSTORE_PAGE_OBJECTS)
+		s->out += word == TSTORE_PAGE_OUT;
+		if (word == TSTORE_PAGE_FREE || word == TSTORE_PAGE_OBJECTS ||
+		    word == TSTORE_PAGE_OUT)
 			continue;
 		found[nr].p = p;
 		if (!tstore_recover_name(s, &found[nr], &live)) {

@@ -362,7 +362,8 @@ static void tstore_shards_init(struct tstore *s)
 
 /**
  * tstore_reset() - begin with an empty arena, whatever is in it
- * @s: the store; no client has a pool, and no request is being executed
+ * @s: the store; no client has a pool, no request is being executed, and no
+ *	frame is out
  *
  * For a host whose memory was restored without the arena.  Limits, statistics
  * and the number of the last epoch remain.
@@ -372,6 +373,7 @@ static void tstore_shards_init(struct tstore *s)
 void tstore_reset(struct tstore *s)
 {
 	memset(s->pages, 0, s->nr_frames * sizeof(*s->pages));
+	s->out = 0;
 	tstore_buckets_clear(s);
 	tstore_banks_clear(s);
 	tstore_banks_fill(s);
@@ -506,6 +508,7 @@ void tstore_stats(struct tstore *s, struct tstore_stats *out)
 
 	memset(out, 0, sizeof(*out));
 	out->pages = s->nr_frames;
+	out->out = env_read_once(s->out);
 	out->metadata = s->metadata;
 	out->recovered = s->recovery.pages;
 	out->damaged = s->recovery.damaged;

@@ -83,6 +83,7 @@ struct tstore_config {
  * struct tstore_stats - state and history of a store
  * @pages: frames of the arena
  * @free: frames that hold nothing
+ * @out: frames that the host has taken
  * @ephemeral: pages in ephemeral pools
  * @persistent: pages in persistent pools
  * @object_frames: frames that hold object records
@@ -102,6 +103,7 @@ struct tstore_config {
 struct tstore_stats {
 	u64 pages;
 	u64 free;
+	u64 out;
 	u64 ephemeral;
 	u64 persistent;
 	u64 object_frames;
@@ -125,6 +127,11 @@ void tstore_destroy(struct tstore *s);
 void tstore_reset(struct tstore *s);
 void tstore_stats(struct tstore *s, struct tstore_stats *out);
 void tstore_divide(struct tstore *s, const struct tstore_policy *policy);
+
+u32 tstore_take(struct tstore *s, u32 *frames, u32 nr);
+int tstore_give(struct tstore *s, const u32 *frames, u32 nr);
+u32 tstore_next_out(struct tstore *s, u32 frame);
+void *tstore_frame_addr(struct tstore *s, u32 frame);
 
 int tstore_client_create(struct tstore *s, u64 limit,
 			 struct tstore_client **out);

@@ -256,7 +256,7 @@ void world_close(void)
 	}
 	st = world_stats();
 	CHECK_EQ(st.ephemeral + st.persistent, 0);
-	CHECK_EQ(st.free + st.object_frames, st.pages);
+	CHECK_EQ(st.free + st.object_frames + st.out, st.pages);
 	world_abandon();
 }
 

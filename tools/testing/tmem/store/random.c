@@ -35,6 +35,10 @@ static u32 below(u32 n)
 	return lib_rand(&rng) % n;
 }
 
+/* Frames that the host has taken */
+static u32 taken[1024];
+static u32 nr_taken;
+
 /* What the operation in progress may evict */
 static struct {
 	unsigned int client;
@@ -71,7 +75,7 @@ static u64 base_index(void)
 /* Takes from the model what vanished from the store, if that was right */
 static void vanished(void)
 {
-	unsigned int nr[NR_CLIENTS] = { 0 }, kept[NR_CLIENTS] = { 0 };
+	unsigned int nr[NR_CLIENTS] = { 0 }, kept[NR_CLIENTS + 1] = { 0 };
 	unsigned int i, total = 0, others = 0;
 	u64 lack = 0;
 
@@ -329,6 +333,30 @@ static void do_attach(unsigned int client)
 		model_drop_pool(&m, client, pool);
 }
 
+/* The host takes frames, as a put by nobody, or gives some back */
+static void do_size(void)
+{
+	u32 nr = 1 + below(frames), got, stay = model_count(&m, 0, 1) +
+		 model_count(&m, 1, 1) + model_count(&m, 2, 1);
+
+	if (nr_taken && below(2)) {
+		nr = 1 + below(nr_taken);
+		nr_taken -= nr;
+		CHECK_EQ(tstore_give(w.s, taken + nr_taken, nr), 0);
+		return;
+	}
+	may.client = NR_CLIENTS;
+	may.free = world_free();
+	may.frames = nr;
+	may.pages = 0;
+	may.room = 0;
+	may.puts = true;
+	got = tstore_take(w.s, taken + nr_taken, nr);
+	nr_taken += got;
+	if (got < nr)
+		CHECK(stay + nr_taken + world_stats().object_frames == frames);
+}
+
 static void do_control(unsigned int client)
 {
 	struct model_client *mc = &m.client[client];
@@ -379,6 +407,8 @@ static void one_op(void)
 		do_pool(client, pool);
 	else if (what < 975)
 		do_attach(client);
+	else if (what < 980)
+		do_size();
 	else
 		do_control(client);
 	w.data.bad = ~0u;
@@ -394,6 +424,7 @@ static void random_run(void)
 
 	rng = seed;
 	memset(&m, 0, sizeof(m));
+	nr_taken = 0;
 	next_tag = 0;
 	next_seq = lib_rand(&rng);
 	frames = sizes[below(ARRAY_SIZE(sizes))];

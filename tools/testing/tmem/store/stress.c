@@ -236,11 +236,28 @@ static void stress_divide(struct thread *t)
 	pthread_mutex_unlock(&one);
 }
 
+/* The host takes some frames, which nobody else must touch, and returns them */
+static void stress_size(struct thread *t)
+{
+	u32 frames[40], got, i;
+
+	got = tstore_take(s, frames, 1 + lib_rand(&t->rng) % 40);
+	for (i = 0; i < got; i++)
+		memset(tstore_frame_addr(s, frames[i]), 0xd0 + t->nr,
+		       PAGE_SIZE);
+	sched_yield();
+	for (i = 0; i < got; i++)
+		if (*(u8 *)tstore_frame_addr(s, frames[i]) != 0xd0 + t->nr)
+			env_die("a frame that is out was written to");
+	if (tstore_give(s, frames, got))
+		env_die("a frame that was taken cannot be given");
+}
+
 static void stress_control(struct thread *t)
 {
 	struct tstore_stats st;
 
-	switch (lib_rand(&t->rng) % 5) {
+	switch (lib_rand(&t->rng) % 6) {
 	case 0:
 		tstore_client_freeze(clients[t->client], true);
 		tstore_client_freeze(clients[t->client], false);
@@ -254,6 +271,9 @@ static void stress_control(struct thread *t)
 		break;
 	case 3:
 		stress_divide(t);
+		break;
+	case 4:
+		stress_size(t);
 		break;
 	default:
 		tstore_stats(s, &st);

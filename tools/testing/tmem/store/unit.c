@@ -16,6 +16,7 @@ int main(void)
 	lib_run(unit_policy, nr_unit_policy);
 	lib_run(unit_divide, nr_unit_divide);
 	lib_run(unit_crash, nr_unit_crash);
+	lib_run(unit_size, nr_unit_size);
 	lib_run(unit_long, nr_unit_long);
 	return lib_summary();
 }
