@@ -14,7 +14,7 @@ void tstore_banks_init(struct tstore *s)
 	u32 i;
 
 	for (i = 0; i < TSTORE_BANKS; i++)
-		env_lock_init(&s->banks[i].L5_lock, TSTORE_L5);
+		env_lock_init(&s->banks[i].L7_lock, TSTORE_L7);
 }
 
 void tstore_banks_clear(struct tstore *s)
@@ -26,25 +26,11 @@ void tstore_banks_clear(struct tstore *s)
 		bank = &s->banks[i];
 		bank->page = TSTORE_NONE;
 		bank->pages = 0;
+		bank->bare = TSTORE_NONE;
+		bank->bares = 0;
 		bank->frame = TSTORE_NONE;
 		bank->objs = 0;
 		bank->object_frames = 0;
-	}
-}
-
-/* Deals free slots out to the banks in stretches, lowest number first */
-void tstore_banks_fill(struct tstore *s)
-{
-	struct tstore_bank *bank;
-	u32 p = s->nr_frames;
-
-	while (p--) {
-		if (s->pages[p].word != TSTORE_PAGE_FREE)
-			continue;
-		bank = &s->banks[(u64)p * TSTORE_BANKS / s->nr_frames];
-		s->pages[p].hnext = bank->page;
-		bank->page = p;
-		bank->pages++;
 	}
 }
 
@@ -55,19 +41,19 @@ static u32 tstore_bank_take(struct tstore *s, struct tstore_bank *bank,
 
 	if (!env_read_once(bank->pages))
 		return 0;
-	spin_lock(&bank->L5_lock);
+	spin_lock(&bank->L7_lock);
 	while (got < nr && bank->page != TSTORE_NONE) {
 		pages[got] = bank->page;
 		bank->page = tstore_page(s, bank->page)->hnext;
 		got++;
 	}
 	env_write_once(bank->pages, bank->pages - got);
-	spin_unlock(&bank->L5_lock);
+	spin_unlock(&bank->L7_lock);
 	return got;
 }
 
 /**
- * tstore_page_alloc() - take free page slots, each with its frame
+ * tstore_frame_alloc() - take free page slots that have a frame
  * @s: the store
  * @home: bank to begin with
  * @pages: out: handles
@@ -75,7 +61,7 @@ static u32 tstore_bank_take(struct tstore *s, struct tstore_bank *bank,
  *
  * Return: true if all @nr were there; otherwise none is taken
  */
-bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr)
+bool tstore_frame_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr)
 {
 	u32 got = 0;
 	u32 i;
@@ -90,7 +76,69 @@ bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr)
 }
 
 /**
- * tstore_page_free() - give page slots and their frames back
+ * tstore_bare_alloc() - take a free page slot that has no frame
+ * @s: the store
+ * @home: bank to begin with
+ *
+ * Return: a handle, or TSTORE_NONE
+ */
+u32 tstore_bare_alloc(struct tstore *s, u32 home)
+{
+	struct tstore_bank *bank;
+	u32 p = TSTORE_NONE;
+	u32 i;
+
+	for (i = 0; i < TSTORE_BANKS && p == TSTORE_NONE; i++) {
+		bank = &s->banks[(home + i) % TSTORE_BANKS];
+		if (!env_read_once(bank->bares))
+			continue;
+		spin_lock(&bank->L7_lock);
+		p = bank->bare;
+		if (p != TSTORE_NONE) {
+			bank->bare = tstore_page(s, p)->hnext;
+			env_write_once(bank->bares, bank->bares - 1);
+		}
+		spin_unlock(&bank->L7_lock);
+	}
+	return p;
+}
+
+static void tstore_bank_add_locked(struct tstore *s, struct tstore_bank *bank,
+				   u32 p)
+{
+	struct tstore_page *page = tstore_page(s, p);
+
+	env_assert_held(&bank->L7_lock);
+	if (p < s->nr_frames) {
+		page->hnext = bank->page;
+		bank->page = p;
+		env_write_once(bank->pages, bank->pages + 1);
+	} else {
+		page->hnext = bank->bare;
+		bank->bare = p;
+		env_write_once(bank->bares, bank->bares + 1);
+	}
+}
+
+/* Deals free slots out to the banks in stretches, lowest number first */
+void tstore_banks_fill(struct tstore *s)
+{
+	struct tstore_bank *bank;
+	u32 p = s->nr_slots;
+
+	while (p--) {
+		if (s->pages[p].word != TSTORE_PAGE_FREE)
+			continue;
+		bank = &s->banks[(u64)p * TSTORE_BANKS / s->nr_frames %
+				 TSTORE_BANKS];
+		spin_lock(&bank->L7_lock);
+		tstore_bank_add_locked(s, bank, p);
+		spin_unlock(&bank->L7_lock);
+	}
+}
+
+/**
+ * tstore_page_free() - give page slots and their frames, if any, back
  * @s: the store
  * @home: bank that gets them
  * @pages: handles; on no list and no chain any more
@@ -102,23 +150,20 @@ bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr)
 void tstore_page_free(struct tstore *s, u32 home, const u32 *pages, u32 nr)
 {
 	struct tstore_bank *bank = &s->banks[home];
-	struct tstore_page *page;
 	u32 i;
 
 	if (!nr)
 		return;
-	spin_lock(&bank->L5_lock);
+	spin_lock(&bank->L7_lock);
 	for (i = 0; i < nr; i++) {
-		page = tstore_page(s, pages[i]);
-		env_write_once(page->word, TSTORE_PAGE_FREE);
-		page->hnext = bank->page;
-		bank->page = pages[i];
+		env_write_once(tstore_page(s, pages[i])->word,
+			       TSTORE_PAGE_FREE);
+		tstore_bank_add_locked(s, bank, pages[i]);
 	}
-	env_write_once(bank->pages, bank->pages + nr);
-	spin_unlock(&bank->L5_lock);
+	spin_unlock(&bank->L7_lock);
 }
 
-/* Free page slots: a snapshot, exact when nobody else is at work */
+/* Free frames: a snapshot, exact when nobody else is at work */
 u64 tstore_pages_free(struct tstore *s)
 {
 	u64 sum = 0;
@@ -143,7 +188,7 @@ static void tstore_frame_add_locked(struct tstore *s, struct tstore_bank *bank,
 {
 	struct tstore_page *page = tstore_page(s, p), *first;
 
-	env_assert_held(&bank->L5_lock);
+	env_assert_held(&bank->L7_lock);
 	if (bank->frame == TSTORE_NONE) {
 		bank->frame = p;
 		page->qnext = p;
@@ -162,7 +207,7 @@ static void tstore_frame_del_locked(struct tstore *s, struct tstore_bank *bank,
 {
 	struct tstore_page *page = tstore_page(s, p);
 
-	env_assert_held(&bank->L5_lock);
+	env_assert_held(&bank->L7_lock);
 	tstore_page(s, page->qprev)->qnext = page->qnext;
 	tstore_page(s, page->qnext)->qprev = page->qprev;
 	if (bank->frame == p)
@@ -173,7 +218,7 @@ static void tstore_frame_del_locked(struct tstore *s, struct tstore_bank *bank,
 static void tstore_object_release_locked(struct tstore *s,
 					 struct tstore_bank *bank, u32 p)
 {
-	env_assert_held(&bank->L5_lock);
+	env_assert_held(&bank->L7_lock);
 	tstore_frame_del_locked(s, bank, p);
 	env_write_once(bank->objs, bank->objs - TSTORE_OBJECTS_PER_FRAME);
 	bank->object_frames--;
@@ -186,7 +231,7 @@ static u32 tstore_bank_take_object(struct tstore *s, struct tstore_bank *bank)
 
 	if (!env_read_once(bank->objs))
 		return o;
-	spin_lock(&bank->L5_lock);
+	spin_lock(&bank->L7_lock);
 	if (bank->frame != TSTORE_NONE) {
 		page = tstore_page(s, bank->frame);
 		o = page->free_obj;
@@ -195,7 +240,7 @@ static u32 tstore_bank_take_object(struct tstore *s, struct tstore_bank *bank)
 			tstore_frame_del_locked(s, bank, bank->frame);
 		env_write_once(bank->objs, bank->objs - 1);
 	}
-	spin_unlock(&bank->L5_lock);
+	spin_unlock(&bank->L7_lock);
 	return o;
 }
 
@@ -221,12 +266,12 @@ void tstore_object_adopt(struct tstore *s, u32 p)
 		page->free_obj = o;
 		page->free_objs++;
 	}
-	spin_lock(&bank->L5_lock);
+	spin_lock(&bank->L7_lock);
 	if (page->free_objs)
 		tstore_frame_add_locked(s, bank, p);
 	env_write_once(bank->objs, bank->objs + page->free_objs);
 	bank->object_frames++;
-	spin_unlock(&bank->L5_lock);
+	spin_unlock(&bank->L7_lock);
 }
 
 /* Cuts a free frame into object slots; false if there is no free frame */
@@ -234,7 +279,7 @@ static bool tstore_object_cut(struct tstore *s, u32 home)
 {
 	u32 i, p;
 
-	if (!tstore_page_alloc(s, home, &p, 1))
+	if (!tstore_frame_alloc(s, home, &p, 1))
 		return false;
 	memset(tstore_frame(s, p), 0, PAGE_SIZE);
 	for (i = 0; i < TSTORE_OBJECTS_PER_FRAME; i++)
@@ -284,7 +329,7 @@ void tstore_object_free(struct tstore *s, u32 o)
 	bool empty;
 
 	tstore_object(s, o)->pool = TSTORE_NONE;
-	spin_lock(&bank->L5_lock);
+	spin_lock(&bank->L7_lock);
 	tstore_object(s, o)->hnext = page->free_obj;
 	page->free_obj = o;
 	if (!page->free_objs++)
@@ -294,7 +339,7 @@ void tstore_object_free(struct tstore *s, u32 o)
 		page->qnext != p;
 	if (empty)
 		tstore_object_release_locked(s, bank, p);
-	spin_unlock(&bank->L5_lock);
+	spin_unlock(&bank->L7_lock);
 	if (empty)
 		tstore_page_free(s, p % TSTORE_BANKS, &p, 1);
 }
@@ -313,13 +358,13 @@ bool tstore_object_trim(struct tstore *s)
 
 	for (i = 0; i < TSTORE_BANKS && !empty; i++) {
 		bank = &s->banks[i];
-		spin_lock(&bank->L5_lock);
+		spin_lock(&bank->L7_lock);
 		p = bank->frame;
 		empty = p != TSTORE_NONE && tstore_page(s, p)->free_objs ==
 					    TSTORE_OBJECTS_PER_FRAME;
 		if (empty)
 			tstore_object_release_locked(s, bank, p);
-		spin_unlock(&bank->L5_lock);
+		spin_unlock(&bank->L7_lock);
 		if (empty)
 			tstore_page_free(s, i, &p, 1);
 	}

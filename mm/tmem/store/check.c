@@ -9,6 +9,10 @@
 /* What the walk adds up, to be compared with what is recorded */
 struct tstore_tally {
 	u64 live;		/* pages on chains of the hash */
+	u64 bare;		/* of these, those in slots without a frame */
+	u64 chunks;		/* of these, those in chunks */
+	u64 bytes;		/* what all pages cost */
+	u64 charged;		/* what clients say that they cost */
 	u64 objects;		/* objects on chains of the hash */
 	u64 listed;		/* pages on lists of objects */
 	u64 solos;		/* solo pages */
@@ -46,18 +50,43 @@ static const char *tstore_check_solo(struct tstore_page *page,
 	return NULL;
 }
 
+/* Is a page where its slot says? */
+static const char *tstore_check_place(struct tstore *s,
+				      const struct tstore_page *page, u32 p,
+				      struct tstore_tally *t)
+{
+	const struct tstore_page *span;
+
+	t->bytes += tstore_word_cost(s, page->word);
+	if (!(page->word & TSTORE_WORD_PACKED))
+		return p < s->nr_frames ? NULL : "page without a frame";
+	t->bare++;
+	if (p < s->nr_frames)
+		return "packed page whose frame is idle";
+	if (page->word & TSTORE_WORD_SAME)
+		return NULL;
+	t->chunks++;
+	span = tstore_page(s, tstore_word_span(page->word));
+	if (span->word != TSTORE_PAGE_SPAN)
+		return "page in a span that is none";
+	if (!(span->used >> tstore_word_chunk(page->word) & 1))
+		return "page in a free chunk";
+	return NULL;
+}
+
 static const char *tstore_check_page(struct tstore *s,
 				     struct tstore_shard *sh, u32 p,
 				     struct tstore_tally *t)
 {
 	struct tstore_page *page = tstore_page(s, p);
 	struct tstore_key key;
+	const char *bad;
 	u64 index;
 
-	if (p >= s->nr_frames)
+	if (p >= s->nr_slots)
 		return "page handle out of range";
 	if (!tstore_page_solo(page)) {
-		if (page->word != TSTORE_PAGE_LIVE)
+		if (tstore_page_state(page) != TSTORE_PAGE_LIVE)
 			return "page on a chain is not live";
 		if (tstore_object(s, page->obj)->pool == TSTORE_NONE)
 			return "page of a free object";
@@ -69,6 +98,9 @@ static const char *tstore_check_page(struct tstore *s,
 		return "page in the wrong shard";
 	if (*tstore_page_find_locked(s, sh, &key, index) != p)
 		return "page is not found, or not first under its name";
+	bad = tstore_check_place(s, page, p, t);
+	if (bad)
+		return bad;
 	t->solos += tstore_page_solo(page);
 	return tstore_check_solo(page, &key, index, p);
 }
@@ -87,7 +119,7 @@ static const char *tstore_check_shards(struct tstore *s,
 			p = sh->buckets[b];
 			while (p != TSTORE_NONE && !bad) {
 				bad = tstore_check_page(s, sh, p, t);
-				if (++t->live > s->nr_frames)
+				if (++t->live > s->nr_slots)
 					bad = "page chain is a circle";
 				p = tstore_page(s, p)->hnext;
 			}
@@ -144,7 +176,7 @@ static const char *tstore_check_oshards(struct tstore *s,
 			o = os->buckets[b];
 			while (o != TSTORE_NONE && !bad) {
 				bad = tstore_check_object(s, o, t);
-				if (++t->objects > s->nr_frames)
+				if (++t->objects > s->nr_slots)
 					bad = "object chain is a circle";
 				o = tstore_object(s, o)->hnext;
 			}
@@ -167,7 +199,7 @@ static const char *tstore_check_queue_locked(struct tstore *s,
 	while (p != TSTORE_NONE) {
 		page = tstore_page(s, p);
 		if (!tstore_page_solo(page) &&
-		    page->word != TSTORE_PAGE_LIVE)
+		    tstore_page_state(page) != TSTORE_PAGE_LIVE)
 			return "page on a queue is not live";
 		tstore_page_key(s, page, &key);
 		if (key.number / s->max_pools != (u32)(c - s->clients))
@@ -205,7 +237,7 @@ static const char *tstore_check_pool_locked(struct tstore *s,
 		if (tstore_object(s, obj->pnext)->pprev != o)
 			return "list of objects is broken";
 		pages += obj->count;
-		if (++t->pool_objects > s->nr_frames)
+		if (++t->pool_objects > s->nr_slots)
 			return "list of objects is a circle";
 		o = obj->pnext == pool->first ? TSTORE_NONE : obj->pnext;
 	}
@@ -234,6 +266,7 @@ static const char *tstore_check_clients(struct tstore *s,
 		}
 		if (!bad && c->pools && pools != c->nr_pools)
 			bad = "number of pools is wrong";
+		t->charged += c->bytes;
 		t->ephemeral += c->charged[TSTORE_EPHEMERAL];
 		t->persistent += c->charged[TSTORE_PERSISTENT];
 		spin_unlock(&c->L4_lock);
@@ -249,7 +282,7 @@ static u32 tstore_check_frames_locked(struct tstore *s,
 	u32 p = bank->frame;
 	u32 i, o, n = 0;
 
-	env_assert_held(&bank->L5_lock);
+	env_assert_held(&bank->L7_lock);
 	while (p != TSTORE_NONE && n <= bank->objs) {
 		page = tstore_page(s, p);
 		o = page->free_obj;
@@ -267,28 +300,42 @@ static u32 tstore_check_frames_locked(struct tstore *s,
 
 static const char *tstore_check_banks(struct tstore *s, struct tstore_tally *t)
 {
-	u64 cut = 0, free = 0, objs = 0;
+	u64 cut = 0, free = 0, objs = 0, bares = 0;
+	struct tstore_stats st;
 	struct tstore_bank *bank;
 	u32 h, i, n;
 
 	for (i = 0; i < TSTORE_BANKS; i++) {
 		bank = &s->banks[i];
-		spin_lock(&bank->L5_lock);
+		spin_lock(&bank->L7_lock);
 		n = 0;
 		for (h = bank->page; h != TSTORE_NONE && n <= s->nr_frames; n++)
 			h = tstore_page(s, h)->hnext;
 		if (n != bank->pages)
 			free = ~0U;
 		free += n;
+		n = 0;
+		for (h = bank->bare; h != TSTORE_NONE && n <= s->nr_slots; n++)
+			h = tstore_page(s, h)->hnext;
+		if (n != bank->bares)
+			bares = ~0U;
+		bares += n;
 		n = tstore_check_frames_locked(s, bank);
 		if (n != bank->objs)
 			objs = ~0U;
 		objs += n;
 		cut += bank->object_frames;
-		spin_unlock(&bank->L5_lock);
+		spin_unlock(&bank->L7_lock);
 	}
-	if (free + t->live + cut + s->out != s->nr_frames)
+	memset(&st, 0, sizeof(st));
+	tstore_packs_stats(s, &st);
+	if (st.packed != t->chunks)
+		return "chunks are lost or doubled";
+	if (free + t->live - t->bare + cut + s->out + st.span_frames !=
+	    s->nr_frames)
 		return "frames are lost or doubled";
+	if (bares + t->bare != s->nr_slots - s->nr_frames)
+		return "slots are lost or doubled";
 	if (objs + t->objects != cut * TSTORE_OBJECTS_PER_FRAME)
 		return "object slots are lost or doubled";
 	return NULL;
@@ -324,6 +371,8 @@ const char *tstore_check(struct tstore *s)
 		return "hash and pools differ in solo pages";
 	if (t.pool_objects != t.objects)
 		return "hash and pools differ in objects";
+	if (t.charged != t.bytes)
+		return "charges differ from what pages cost";
 	if (t.queued != t.ephemeral || t.ephemeral + t.persistent != t.live)
 		return "charges differ from pages";
 	return NULL;

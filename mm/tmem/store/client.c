@@ -19,7 +19,7 @@ void tstore_clients_init(struct tstore *s)
 		s->clients[i].rec = &s->records[i];
 		s->clients[i].oldest = TSTORE_NONE;
 		env_lock_init(&s->clients[i].L4_lock, TSTORE_L4);
-		env_lock_init(&s->clients[i].L6_lock, TSTORE_L6);
+		env_lock_init(&s->clients[i].L8_lock, TSTORE_L8);
 	}
 }
 
@@ -259,8 +259,7 @@ void tstore_client_set_limit(struct tstore_client *c, u64 limit)
 	spin_unlock(&c->L4_lock);
 	do {
 		spin_lock(&c->L4_lock);
-		over = c->charged[TSTORE_EPHEMERAL] +
-		       c->charged[TSTORE_PERSISTENT] > c->rec->limit;
+		over = tstore_used(c->bytes) > c->rec->limit;
 		spin_unlock(&c->L4_lock);
 		env_relax();
 	} while (over && tstore_evict_one(c, 0));

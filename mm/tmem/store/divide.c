@@ -44,9 +44,9 @@ void tstore_note(const struct tstore_key *key, u64 index, u32 nr,
 		hash = tstore_ghost_hash(key, index + i);
 		if (!tstore_ghost_samples(c->ghost, hash))
 			continue;
-		spin_lock(&c->L6_lock);
+		spin_lock(&c->L8_lock);
 		what(c->ghost, hash);
-		spin_unlock(&c->L6_lock);
+		spin_unlock(&c->L8_lock);
 	}
 }
 
@@ -55,7 +55,7 @@ static u32 tstore_active_locked(struct tstore_client *c, u64 held)
 {
 	u64 wanted, low = 0, high = held, mid;
 
-	env_assert_held(&c->L6_lock);
+	env_assert_held(&c->L8_lock);
 	wanted = tstore_ghost_hits(c->ghost, held) * TSTORE_ACTIVE_HITS / 100;
 	while (low < high) {
 		mid = low + (high - low) / 2;
@@ -75,7 +75,7 @@ static void tstore_curve(struct tstore_client *c, struct tstore_share *share,
 	u64 pages;
 	u32 i;
 
-	spin_lock(&c->L6_lock);
+	spin_lock(&c->L8_lock);
 	share->active = tstore_active_locked(c, ephemeral);
 	for (i = 0; i <= TSTORE_CURVE_STEPS; i++) {
 		pages = capacity * i / TSTORE_CURVE_STEPS;
@@ -83,7 +83,7 @@ static void tstore_curve(struct tstore_client *c, struct tstore_share *share,
 			tstore_ghost_hits(c->ghost, pages - persistent);
 	}
 	tstore_ghost_age(c->ghost);
-	spin_unlock(&c->L6_lock);
+	spin_unlock(&c->L8_lock);
 }
 
 static void tstore_share_init(struct tstore_client *c,
@@ -94,7 +94,7 @@ static void tstore_share_init(struct tstore_client *c,
 	memset(share, 0, sizeof(*share));
 	spin_lock(&c->L4_lock);
 	ephemeral = c->charged[TSTORE_EPHEMERAL];
-	share->held = ephemeral + c->charged[TSTORE_PERSISTENT];
+	share->held = tstore_used(c->bytes);
 	share->weight = c->rec->weight;
 	share->min = c->rec->min;
 	share->cap = c->rec->limit;

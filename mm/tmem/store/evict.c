@@ -16,6 +16,15 @@
  */
 #include "private.h"
 
+/* Changes what a client is charged */
+void tstore_charge_locked(struct tstore_client *c, enum tstore_kind kind,
+			  s64 pages, s64 bytes)
+{
+	env_assert_held(&c->L4_lock);
+	env_write_once(c->charged[kind], c->charged[kind] + pages);
+	env_write_once(c->bytes, c->bytes + bytes);
+}
+
 /**
  * tstore_reserve() - charge pages and take slots for them
  * @c: who pays
@@ -30,32 +39,20 @@
 int tstore_reserve(struct tstore_client *c, enum tstore_kind kind, u32 home,
 		   u32 *pages, u32 nr)
 {
-	u64 sum;
-
 	spin_lock(&c->L4_lock);
-	sum = c->charged[TSTORE_EPHEMERAL] + c->charged[TSTORE_PERSISTENT];
-	if (sum + nr > c->rec->limit) {
+	if (tstore_used(c->bytes) + nr > c->rec->limit) {
 		spin_unlock(&c->L4_lock);
 		return -EDQUOT;
 	}
-	env_write_once(c->charged[kind], c->charged[kind] + nr);
+	tstore_charge_locked(c, kind, nr, (u64)nr * PAGE_SIZE);
 	spin_unlock(&c->L4_lock);
 
-	if (tstore_page_alloc(c->store, home, pages, nr))
+	if (tstore_frame_alloc(c->store, home, pages, nr))
 		return 0;
-	tstore_unreserve(c, kind, home, NULL, nr);
-	return -ENOSPC;
-}
-
-/* The opposite; @pages may be NULL if only the charge is to be undone */
-void tstore_unreserve(struct tstore_client *c, enum tstore_kind kind,
-		      u32 home, const u32 *pages, u32 nr)
-{
-	if (pages)
-		tstore_page_free(c->store, home, pages, nr);
 	spin_lock(&c->L4_lock);
-	env_write_once(c->charged[kind], c->charged[kind] - nr);
+	tstore_charge_locked(c, kind, -(s64)nr, -(s64)nr * (s64)PAGE_SIZE);
 	spin_unlock(&c->L4_lock);
+	return -ENOSPC;
 }
 
 /* Names a client's oldest ephemeral page; false if it has none */
@@ -131,9 +128,7 @@ bool tstore_evict_one(struct tstore_client *c, u32 home)
 /* How far a client is above its target, as pages below are negative */
 static s64 tstore_above(struct tstore_client *c)
 {
-	return env_read_once(c->charged[TSTORE_EPHEMERAL]) +
-	       env_read_once(c->charged[TSTORE_PERSISTENT]) -
-	       env_read_once(c->target);
+	return tstore_used(env_read_once(c->bytes)) - env_read_once(c->target);
 }
 
 /**
@@ -184,13 +179,14 @@ int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
 	struct tstore *s = c->store;
 	struct tstore_client *victim;
 	u64 ephemeral, limit, own, sum;
+	u32 evicted = 0;
 	int err;
 
 	for (;;) {
 		spin_lock(&c->L4_lock);
 		limit = c->rec->limit;
 		ephemeral = c->charged[TSTORE_EPHEMERAL];
-		sum = ephemeral + c->charged[TSTORE_PERSISTENT];
+		sum = tstore_used(c->bytes);
 		spin_unlock(&c->L4_lock);
 
 		own = ephemeral > done ? ephemeral - done : 0;
@@ -200,6 +196,11 @@ int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
 			victim = c;
 			err = -EDQUOT;
 		} else if (tstore_pages_free(s) < frames) {
+			/* packed pages may leave holes instead of frames */
+			if (evicted >= TSTORE_SLICE && tstore_compact(s)) {
+				evicted = 0;
+				continue;
+			}
 			victim = tstore_victim(s, c, own, done);
 			err = -ENOSPC;
 			if (!victim)
@@ -209,6 +210,7 @@ int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
 		}
 		if (!tstore_evict_one(victim, home))
 			return err;
+		evicted++;
 		env_relax();
 	}
 }

@@ -450,7 +450,8 @@ static bool tstore_solo_next(struct tstore *s, struct tstore_key *key, u32 *p)
 	spin_lock(&key->client->L4_lock);
 	while (pool->solos && *p <= pool->solo_high && steps-- && !found) {
 		page = tstore_page(s, (*p)++);
-		found = env_read_once(page->word) == TSTORE_PAGE_SOLO &&
+		found = (env_read_once(page->word) & TSTORE_WORD_STATE) ==
+			TSTORE_PAGE_SOLO &&
 			env_read_once(page->owner) >> TSTORE_SOLO_SHIFT ==
 			key->number;
 		if (found) {

@@ -122,9 +122,18 @@ u64 tstore_page_key(struct tstore *s, const struct tstore_page *page,
 	return page->index;
 }
 
-/* Commits a page: from here on it is found */
+/**
+ * tstore_page_hash_locked() - commit a page: from here on it is found
+ * @s: the store
+ * @sh: its shard
+ * @key: the object
+ * @index: the page
+ * @p: its slot
+ * @word: where it is, if it is packed, or 0
+ */
 void tstore_page_hash_locked(struct tstore *s, struct tstore_shard *sh,
-			     const struct tstore_key *key, u64 index, u32 p)
+			     const struct tstore_key *key, u64 index, u32 p,
+			     u32 word)
 {
 	u32 state = tstore_key_solo(key, index) ? TSTORE_PAGE_SOLO :
 						  TSTORE_PAGE_LIVE;
@@ -134,7 +143,7 @@ void tstore_page_hash_locked(struct tstore *s, struct tstore_shard *sh,
 	env_assert_held(&sh->L2_lock);
 	bucket = tstore_bucket(s, key, index);
 	page->hnext = *bucket;
-	env_store_release(&page->word, state);
+	env_store_release(&page->word, word | state);
 	*bucket = p;
 }
 
@@ -215,13 +224,17 @@ void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
 {
 	enum tstore_kind kind = tstore_key_kind(key);
 	struct tstore_client *c = key->client;
+	u32 words[TSTORE_SLICE];
 	struct tstore_page *page;
 	u32 i, solos = 0;
+	s64 bytes = 0;
 
 	env_assert_held(&sh->L2_lock);
 	spin_lock(&c->L4_lock);
 	for (i = 0; i < nr; i++) {
 		page = tstore_page(s, pages[i]);
+		words[i] = page->word;
+		bytes += tstore_word_cost(s, words[i]);
 		if (kind == TSTORE_EPHEMERAL)
 			tstore_queue_del_locked(s, c, pages[i]);
 		solos += tstore_page_solo(page);
@@ -232,13 +245,16 @@ void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
 		 */
 		env_write_once(page->word, TSTORE_PAGE_FREE);
 	}
-	env_write_once(c->charged[kind], c->charged[kind] - nr);
+	tstore_charge_locked(c, kind, -(s64)nr, -bytes);
 	key->pool->pages -= nr;
 	key->pool->solos -= solos;
 	spin_unlock(&c->L4_lock);
 
 	/* in order of indices, so that solo pages come first */
 	tstore_object_unlink(s, key, pages + solos, nr - solos);
+	for (i = 0; i < nr; i++)
+		if (words[i] & TSTORE_WORD_PACKED)
+			tstore_chunk_free(s, words[i], home);
 	tstore_page_free(s, home, pages, nr);
 }
 

@@ -10,8 +10,10 @@
  *	L3_lock	oshard	chains of the object hash, the objects on them and the
  *			list of pages of each
  *	L4_lock	client	charges, the eviction queue, pools and their objects
- *	L5_lock	bank	free page slots, free object slots
- *	L6_lock	client	the ghost cache
+ *	L5_lock	scratch	memory to encode and decode in
+ *	L6_lock	class	spans of chunks of one size
+ *	L7_lock	bank	free page slots, free object slots
+ *	L8_lock	client	the ghost cache
  *
  * Field legend: "L2: " protected by that lock; "I: " immutable once visible;
  * "R: " written under the lock named, read by env_read_once() without it.
@@ -19,6 +21,7 @@
 #ifndef _TSTORE_PRIVATE_H
 #define _TSTORE_PRIVATE_H
 
+#include "codec.h"
 #include "ghost.h"
 #include "policy.h"
 
@@ -29,6 +32,8 @@ enum tstore_lock_level {
 	TSTORE_L4,
 	TSTORE_L5,
 	TSTORE_L6,
+	TSTORE_L7,
+	TSTORE_L8,
 };
 
 /* The first word of an arena that holds a store, and how it is laid out */
@@ -51,20 +56,49 @@ enum tstore_lock_level {
 
 /* Frames are 32-bit numbers and so are the objects that fill them */
 #define TSTORE_MAX_FRAMES	0x2000000U
+#define TSTORE_MAX_SLOTS	1600U	/* for a hundred frames */
 
 /* Pages of an object that may be solo pages: see tstore_key_solo() */
 #define TSTORE_SOLO_SHIFT	4
 #define TSTORE_SOLO_PAGES	16U
 
-/* States of a page slot, in the low bits of its word */
+/*
+ * The word of a page slot.  Its low bits are the state; for the first ones it is
+ * all of the word, unless the page is packed: then it is in no frame of its own
+ * but, as the rest of the word says, in a chunk of a span, or is made of one
+ * byte.
+ */
 enum tstore_page_state {
 	TSTORE_PAGE_FREE,	/* on a bank's list or in a put's hands */
 	TSTORE_PAGE_LIVE,	/* committed: on a chain of the page hash */
 	TSTORE_PAGE_SOLO,	/* the same, and it has the object's name */
-	TSTORE_PAGE_OBJECTS,	/* its frame holds object records */
-	TSTORE_PAGE_OUT,	/* its frame is the host's for now */
-	TSTORE_PAGE_STATES
+	TSTORE_PAGE_HELD,	/* no page: its frame is, in use otherwise */
 };
+
+#define TSTORE_WORD_STATE	0x3U
+#define TSTORE_WORD_PACKED	0x4U
+#define TSTORE_WORD_SHIFT	3
+#define TSTORE_WORD_SAME	0x80000000U	/* the byte is above the shift */
+#define TSTORE_CHUNK_BITS	4	/* chunk, and above it the span */
+
+/* Words of slots whose frames are held */
+#define TSTORE_PAGE_OBJECTS	(TSTORE_PAGE_HELD | 0 << TSTORE_WORD_SHIFT)
+#define TSTORE_PAGE_OUT		(TSTORE_PAGE_HELD | 1 << TSTORE_WORD_SHIFT)
+#define TSTORE_PAGE_SPAN	(TSTORE_PAGE_HELD | 2 << TSTORE_WORD_SHIFT)
+#define TSTORE_PAGE_PART	(TSTORE_PAGE_HELD | 3 << TSTORE_WORD_SHIFT)
+
+/* Chunks in frames, see pack.c */
+#define TSTORE_CLASSES		20
+#define TSTORE_SPAN_FRAMES	4
+#define TSTORE_SCRATCHES	8
+#define TSTORE_MAX_SHARDS	256
+#define TSTORE_MAX_SPAN		0x1000000U	/* numbers of their frames */
+
+/* Pages that do not get below this many percent are stored as they are */
+#define TSTORE_RAW_ABOVE	73
+
+/* What the slot of a packed page costs, with its part of the hashes */
+#define TSTORE_SLOT_COST	48
 
 static_assert(TSTORE_SOLO_PAGES <= TSTORE_SLICE, "flushed in one slice");
 
@@ -80,7 +114,7 @@ static_assert(TSTORE_SOLO_PAGES <= TSTORE_SLICE, "flushed in one slice");
  * @max_pools: I
  * @check: I: of all above
  * @instances: L1: last pool instance given out
- * @reserved: zero
+ * @nr_slots: I: covered by @check, too
  * @epochs: L1: last epoch given out
  */
 struct tstore_super {
@@ -94,7 +128,7 @@ struct tstore_super {
 	u32 max_pools;
 	u32 check;
 	u32 instances;
-	u32 reserved;
+	u32 nr_slots;
 	u64 epochs;
 };
 
@@ -131,21 +165,28 @@ static_assert(sizeof(struct tstore_record) == 64, "record of a client");
 
 /**
  * struct tstore_page - one page: lives in the arena
- * @word: state; the store that commits a page is the last one of its put.
+ * @word: see above; the store that commits a page is the last one of its put.
  *	Written under L2 of its shard, or by the only owner.
- * @hnext: L2: chain of the page hash; L5: list of a bank
+ * @hnext: L2: chain of the page hash; L7: list of a bank
  * @obj: I R: handle of its object
+ * @head: I: part of a span: the slot that describes the span
  * @owner: I R: solo: number of its pool, and the index in the low bits
  * @seq: L2: seq of its put
  * @index: I: index in the object
  * @onext: L3: list of the object's pages, circular
  * @oprev: L3
  * @name: I: solo: the first two words of its object's name, and the third is 0
- * @free_obj: L5: objects: first free object slot of the frame
- * @free_objs: L5: objects: number of those
+ * @part: I: span: its other frames
+ * @class: I: span: size of its chunks
+ * @listed: L6: span: on the list of its class
+ * @closed: L6: span: being emptied, so no chunk of it is to be taken
+ * @used: L6 R: span: bit i: chunk i is taken
+ * @free_obj: L7: objects: first free object slot of the frame
+ * @free_objs: L7: objects: number of those
  * @qnext: L4: the client's eviction queue, circular; persistent: not used;
- *	L5: objects: the bank's frames that have free object slots, circular
- * @qprev: L4; L5
+ *	L7: objects: the bank's frames that have free object slots, circular;
+ *	L6: span: those of its class that have free chunks, circular
+ * @qprev: L4; L7; L6
  */
 struct tstore_page {
 	u32 word;
@@ -153,6 +194,7 @@ struct tstore_page {
 	union {
 		u32 obj;
 		u32 owner;
+		u32 head;
 	};
 	u32 seq;
 	union {
@@ -165,6 +207,13 @@ struct tstore_page {
 		struct {
 			u32 free_obj;
 			u32 free_objs;
+		};
+		struct {
+			u32 part[TSTORE_SPAN_FRAMES - 1];
+			u8 class;
+			u8 listed:1;
+			u8 closed:1;
+			u16 used;
 		};
 	};
 	u32 qnext;
@@ -179,7 +228,7 @@ static_assert(sizeof(struct tstore_page) == 40, "page slot");
 /**
  * struct tstore_object - one object: lives in a frame of the arena
  * @name: I: the client's name for it
- * @hnext: L3: chain of the object hash; L5: list of a bank
+ * @hnext: L3: chain of the object hash; L7: list of a bank
  * @pool: I: number of its pool in the store; TSTORE_NONE in a free slot
  * @first: L3: oldest page, or TSTORE_NONE
  * @count: L3: pages, and TSTORE_WALKED
@@ -226,12 +275,30 @@ struct tstore_oshard {
 
 /* Some of the free slots; whoever finds its own bank empty tries the others */
 struct tstore_bank {
+	spinlock_t L7_lock;	/* see the table above */
+	u32 page;		/* L7: first free slot with a frame */
+	u32 pages;		/* L7 R: their number */
+	u32 bare;		/* L7: first free slot without one */
+	u32 bares;		/* L7 R: their number */
+	u32 frame;		/* L7: those with free object slots, circular */
+	u32 objs;		/* L7 R: number of free object slots */
+	u64 object_frames;	/* L7: frames turned into object slots */
+};
+
+/* Spans of one class */
+struct tstore_pack {
+	spinlock_t L6_lock;	/* see the table above */
+	u32 span;		/* L6: those with free chunks, circular */
+	u32 spans;		/* L6: all of them */
+	u64 chunks;		/* L6: chunks taken */
+	u64 bytes;		/* L6: what is in them */
+};
+
+/* Memory to encode and decode in */
+struct tstore_scratch {
 	spinlock_t L5_lock;	/* see the table above */
-	u32 page;		/* L5: first free page slot */
-	u32 pages;		/* L5 R: their number */
-	u32 frame;		/* L5: those with free object slots, circular */
-	u32 objs;		/* L5 R: number of free object slots */
-	u64 object_frames;	/* L5: frames turned into object slots */
+	void *work;		/* I: the codec's, L5 */
+	void *out;		/* I: a page, L5 */
 };
 
 enum tstore_kind {
@@ -254,6 +321,11 @@ struct tstore_pool {
 	u32 first;		/* L4: its objects */
 	u64 pages;		/* L4: pages charged to it */
 	u64 solos;		/* L4: of these, solo pages */
+	u32 unpacked;		/* L4 R: pages to be put without trying to pack
+				 * them
+				 */
+	u32 tried;		/* L4: pages that were tried since then */
+	u32 packed;		/* L4: of these, those that got smaller */
 	u32 solo_low;		/* L4: if there are any, none is in a slot */
 	u32 solo_high;		/* below or above */
 	u32 dying;		/* L4: its ident while it is being drained; until
@@ -278,13 +350,14 @@ struct tstore_client {
 	u64 evicted;		/* L4: pages that it had to give up */
 	u64 refused;		/* L4: puts and pages, at the last divide */
 	u64 charged[TSTORE_KINDS];	/* L4 R: pages and reservations */
+	u64 bytes;		/* L4 R: what they cost, see pack.c */
 	u32 oldest;		/* L4: eviction queue */
 	u32 nr_pools;		/* L4 */
 	bool attaching;		/* L4: an attach is in progress */
 	u64 reject[TSTORE_REJECTS];	/* L4 */
 
-	spinlock_t L6_lock;	/* see the table above */
-	struct tstore_ghost *ghost;	/* I while used, L6; or NULL */
+	spinlock_t L8_lock;	/* see the table above */
+	struct tstore_ghost *ghost;	/* I while used, L8; or NULL */
 };
 
 /* What tstore_open() found */
@@ -299,10 +372,11 @@ struct tstore {
 	struct tstore_super *super;	/* I: what the head begins with */
 	struct tstore_record *records;	/* I: max_clients */
 	u32 *idents;		/* I: max_clients * max_pools */
-	struct tstore_page *pages;	/* I: nr_frames slots */
+	struct tstore_page *pages;	/* I: nr_slots slots */
 	u32 *buckets;		/* I: of both hashes */
 	u8 *frames;		/* I: nr_frames frames */
 	u32 nr_frames;		/* I */
+	u32 nr_slots;		/* I: the first nr_frames have a frame each */
 	u32 nr_shards;		/* I: of both hashes, a power of two */
 	u32 shard_buckets;	/* I */
 	u32 oshard_buckets;	/* I */
@@ -314,6 +388,10 @@ struct tstore {
 	struct tstore_shard *shards;	/* I: nr_shards */
 	struct tstore_oshard *oshards;	/* I: nr_shards */
 	struct tstore_bank banks[TSTORE_BANKS];	/* I */
+	struct tstore_pack packs[TSTORE_CLASSES];	/* I */
+	struct tstore_scratch *scratches;	/* I: TSTORE_SCRATCHES, or NULL */
+	const struct tstore_codec *codec;	/* I: for pages to come, or NULL */
+	const struct tstore_codec *codecs[TSTORE_CODECS];	/* I: by id */
 	struct tstore_client *clients;	/* I: max_clients */
 	struct tstore_share *shares;	/* tstore_divide(): max_clients */
 	u32 out;			/* L1 R: frames that are out */
@@ -390,9 +468,37 @@ static inline void *tstore_page_data(struct tstore *s, u32 p)
 	return tstore_frame(s, p);
 }
 
+static inline u32 tstore_page_state(const struct tstore_page *page)
+{
+	return env_read_once(page->word) & TSTORE_WORD_STATE;
+}
+
 static inline bool tstore_page_solo(const struct tstore_page *page)
 {
-	return page->word == TSTORE_PAGE_SOLO;
+	return tstore_page_state(page) == TSTORE_PAGE_SOLO;
+}
+
+/* Of a packed page, the word but for the state */
+static inline u32 tstore_word_packed(u32 span, u32 chunk)
+{
+	return (span << TSTORE_CHUNK_BITS | chunk) << TSTORE_WORD_SHIFT |
+	       TSTORE_WORD_PACKED;
+}
+
+static inline u32 tstore_word_span(u32 word)
+{
+	return word >> (TSTORE_WORD_SHIFT + TSTORE_CHUNK_BITS);
+}
+
+static inline u32 tstore_word_chunk(u32 word)
+{
+	return word >> TSTORE_WORD_SHIFT & ((1U << TSTORE_CHUNK_BITS) - 1);
+}
+
+/* Frames that a client's pages amount to */
+static inline u64 tstore_used(u64 bytes)
+{
+	return (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
 }
 
 static inline struct tstore_object *tstore_object(struct tstore *s, u32 o)
@@ -414,13 +520,35 @@ static inline bool tstore_object_is(const struct tstore_object *obj,
 void tstore_banks_init(struct tstore *s);
 void tstore_banks_clear(struct tstore *s);
 void tstore_banks_fill(struct tstore *s);
-bool tstore_page_alloc(struct tstore *s, u32 home, u32 *pages, u32 nr);
+bool tstore_frame_alloc(struct tstore *s, u32 home, u32 *frames, u32 nr);
+u32 tstore_bare_alloc(struct tstore *s, u32 home);
 void tstore_page_free(struct tstore *s, u32 home, const u32 *pages, u32 nr);
 u64 tstore_pages_free(struct tstore *s);
 u32 tstore_object_alloc(struct tstore *s, u32 home);
 void tstore_object_free(struct tstore *s, u32 o);
 void tstore_object_adopt(struct tstore *s, u32 p);
 bool tstore_object_trim(struct tstore *s);
+
+/* pack.c: several pages in a frame */
+u32 tstore_page_encode(struct tstore *s, const struct tstore_shard *sh,
+		       const void *data, u32 p);
+bool tstore_page_read_locked(struct tstore *s, struct tstore_shard *sh, u32 p,
+			     void *to);
+u32 tstore_word_cost(struct tstore *s, u32 word);
+void tstore_chunk_free(struct tstore *s, u32 word, u32 home);
+bool tstore_compact(struct tstore *s);
+void tstore_packs_init(struct tstore *s);
+void tstore_packs_clear(struct tstore *s);
+bool tstore_codecs_init(struct tstore *s,
+			const struct tstore_codec *const *codecs);
+bool tstore_scratches_alloc(struct tstore *s);
+void tstore_scratches_free(struct tstore *s);
+void tstore_packs_stats(struct tstore *s, struct tstore_stats *out);
+bool tstore_span_rejoin(struct tstore *s, u32 span);
+bool tstore_chunk_rejoin(struct tstore *s, const struct tstore_shard *sh,
+			 u32 p);
+void tstore_span_settle(struct tstore *s, u32 span);
+bool tstore_span_has(struct tstore *s, u32 span, u32 frame);
 
 /* store.c: what recover.c has to do likewise */
 int tstore_alloc(const struct tstore_config *cfg, struct tstore **out);
@@ -458,7 +586,8 @@ void tstore_page_name(struct tstore_page *page, const struct tstore_key *key,
 u64 tstore_page_key(struct tstore *s, const struct tstore_page *page,
 		    struct tstore_key *key);
 void tstore_page_hash_locked(struct tstore *s, struct tstore_shard *sh,
-			     const struct tstore_key *key, u64 index, u32 p);
+			     const struct tstore_key *key, u64 index, u32 p,
+			     u32 word);
 u32 tstore_page_unhash_locked(struct tstore *s, struct tstore_shard *sh,
 			      u32 *link);
 void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
@@ -476,8 +605,8 @@ bool tstore_flush_applies(u32 flush, u32 put);
 /* evict.c: room */
 int tstore_reserve(struct tstore_client *c, enum tstore_kind kind, u32 home,
 		   u32 *pages, u32 nr);
-void tstore_unreserve(struct tstore_client *c, enum tstore_kind kind,
-		      u32 home, const u32 *pages, u32 nr);
+void tstore_charge_locked(struct tstore_client *c, enum tstore_kind kind,
+			  s64 pages, s64 bytes);
 int tstore_make_room(struct tstore_client *c, u32 home, u32 want, u32 frames,
 		     u64 done);
 struct tstore_client *tstore_victim(struct tstore *s, struct tstore_client *c,

@@ -96,15 +96,35 @@ static void tstore_recover_object(struct tstore *s, u32 o)
 		obj->pool = TSTORE_NONE;
 }
 
-static void tstore_recover_objects(struct tstore *s)
+/* Frames that hold no page of their own */
+static void tstore_recover_frames(struct tstore *s)
 {
+	struct tstore_page *page;
 	u32 i, p;
 
-	for (p = 0; p < s->nr_frames; p++)
-		for (i = 0; tstore_page(s, p)->word == TSTORE_PAGE_OBJECTS &&
+	for (p = 0; p < s->nr_frames; p++) {
+		page = tstore_page(s, p);
+		for (i = 0; page->word == TSTORE_PAGE_OBJECTS &&
 		     i < TSTORE_OBJECTS_PER_FRAME; i++)
 			tstore_recover_object(s, p * TSTORE_OBJECTS_PER_FRAME +
 						 i);
+		s->out += page->word == TSTORE_PAGE_OUT;
+		if (page->word == TSTORE_PAGE_SPAN &&
+		    !tstore_span_rejoin(s, p)) {
+			page->word = TSTORE_PAGE_FREE;
+			s->recovery.damaged++;
+		}
+	}
+}
+
+/* Is a frame still that part of a span which it says it is? */
+static bool tstore_recover_part(struct tstore *s, u32 p)
+{
+	u32 head = tstore_page(s, p)->head;
+
+	return head < s->nr_frames &&
+	       tstore_page(s, head)->word == TSTORE_PAGE_SPAN &&
+	       tstore_span_has(s, head, p);
 }
 
 /* Adds an object to its pool; false if it has no pages and so is no more */
@@ -122,12 +142,14 @@ static bool tstore_recover_used(struct tstore *s, u32 o)
 	return tstore_object_settle(s, &key, o);
 }
 
-/* Now that all pages are there, objects without any are not needed */
+/* Now that all pages are there, what holds none is not needed */
 static void tstore_recover_settle(struct tstore *s)
 {
 	u32 i, o, p, used;
 
 	for (p = 0; p < s->nr_frames; p++) {
+		if (tstore_page(s, p)->word == TSTORE_PAGE_SPAN)
+			tstore_span_settle(s, p);
 		if (tstore_page(s, p)->word != TSTORE_PAGE_OBJECTS)
 			continue;
 		for (i = 0, used = 0; i < TSTORE_OBJECTS_PER_FRAME; i++) {
@@ -150,14 +172,20 @@ static bool tstore_recover_name(struct tstore *s, struct tstore_found *f,
 	u32 frame = page->obj / TSTORE_OBJECTS_PER_FRAME;
 
 	*live = false;
-	if (page->word == TSTORE_PAGE_LIVE) {
+	/* a page that is not packed has the frame of its slot and a bare word */
+	if (!(page->word & TSTORE_WORD_PACKED) &&
+	    (f->p >= s->nr_frames || page->word & ~TSTORE_WORD_STATE))
+		return false;
+	if (page->word & TSTORE_WORD_PACKED && f->p < s->nr_frames)
+		return false;
+	if (tstore_page_state(page) == TSTORE_PAGE_LIVE) {
 		if (frame >= s->nr_frames ||
 		    tstore_page(s, frame)->word != TSTORE_PAGE_OBJECTS)
 			return false;
 		/* that of a dead pool was dropped before its pages */
 		if (tstore_object(s, page->obj)->pool == TSTORE_NONE)
 			return true;
-	} else if (page->word != TSTORE_PAGE_SOLO) {
+	} else if (!tstore_page_solo(page)) {
 		return false;
 	}
 	f->index = tstore_page_key(s, page, &f->key);
@@ -166,7 +194,10 @@ static bool tstore_recover_name(struct tstore *s, struct tstore_found *f,
 	return tstore_key_solo(&f->key, f->index) == tstore_page_solo(page);
 }
 
-/* Hashes a page, and adds it to its object; false if there is one already */
+/*
+ * Hashes a page, and adds it to its object; false if there is one already, or if
+ * it is not where it says
+ */
 static bool tstore_recover_page(struct tstore *s, struct tstore_found *f)
 {
 	struct tstore_shard *sh = tstore_shard(s, &f->key, f->index);
@@ -176,7 +207,7 @@ static bool tstore_recover_page(struct tstore *s, struct tstore_found *f)
 
 	spin_lock(&sh->L2_lock);
 	link = tstore_page_find_locked(s, sh, &f->key, f->index);
-	fresh = *link == TSTORE_NONE;
+	fresh = *link == TSTORE_NONE && tstore_chunk_rejoin(s, sh, f->p);
 	if (fresh) {
 		page->hnext = TSTORE_NONE;
 		*link = f->p;
@@ -203,7 +234,9 @@ static void tstore_recover_charge(struct tstore *s,
 			spin_lock(&c->L4_lock);
 		}
 		kind = tstore_key_kind(&found[i].key);
-		c->charged[kind]++;
+		tstore_charge_locked(c, kind, 1,
+				     tstore_word_cost(s, tstore_page(s,
+							found[i].p)->word));
 		found[i].key.pool->pages++;
 		if (tstore_page_solo(tstore_page(s, found[i].p)))
 			tstore_solo_add_locked(c, found[i].key.pool,
@@ -216,6 +249,20 @@ static void tstore_recover_charge(struct tstore *s,
 	s->recovery.pages += nr;
 }
 
+/* Frames that were looked at already; those that cannot be so are damaged */
+static bool tstore_recover_held(struct tstore *s, u32 p, u32 word)
+{
+	if (p >= s->nr_frames)
+		return false;
+	if (word == TSTORE_PAGE_PART && !tstore_recover_part(s, p)) {
+		/* of a span that was being made, or freed */
+		tstore_page(s, p)->word = TSTORE_PAGE_FREE;
+		return true;
+	}
+	return word == TSTORE_PAGE_OBJECTS || word == TSTORE_PAGE_OUT ||
+	       word == TSTORE_PAGE_SPAN || word == TSTORE_PAGE_PART;
+}
+
 /* Reads slots from @p to @end; what is not wanted becomes free */
 static void tstore_recover_batch(struct tstore *s, u32 p, u32 end,
 				 struct tstore_found *found)
@@ -226,9 +273,7 @@ static void tstore_recover_batch(struct tstore *s, u32 p, u32 end,
 	for (; p < end; p++) {
 		u32 word = tstore_page(s, p)->word;
 
-		s->out += word == TSTORE_PAGE_OUT;
-		if (word == TSTORE_PAGE_FREE || word == TSTORE_PAGE_OBJECTS ||
-		    word == TSTORE_PAGE_OUT)
+		if (word == TSTORE_PAGE_FREE || tstore_recover_held(s, p, word))
 			continue;
 		found[nr].p = p;
 		if (!tstore_recover_name(s, &found[nr], &live)) {
@@ -269,10 +314,11 @@ static int tstore_super_check(const struct tstore *s, u64 bytes)
 		return -ENOENT;
 	if (super->version != TSTORE_ARENA_VERSION)
 		return -EOPNOTSUPP;
-	if (super->check != tstore_super_sum(super) || super->reserved)
+	if (super->check != tstore_super_sum(super))
 		return -EFAULT;
 	if (super->page_shift != PAGE_SHIFT || super->bytes != bytes ||
 	    super->nr_frames != s->nr_frames ||
+	    super->nr_slots != s->nr_slots ||
 	    super->max_clients != s->max_clients ||
 	    super->max_pools != s->max_pools)
 		return -EEXIST;
@@ -294,9 +340,10 @@ static int tstore_recover(struct tstore *s)
 		goto out;
 	tstore_buckets_clear(s);
 	tstore_banks_clear(s);
-	tstore_recover_objects(s);
-	for (p = 0; p < s->nr_frames; p += TSTORE_BATCH) {
-		left = s->nr_frames - p;
+	tstore_packs_clear(s);
+	tstore_recover_frames(s);
+	for (p = 0; p < s->nr_slots; p += TSTORE_BATCH) {
+		left = s->nr_slots - p;
 		tstore_recover_batch(s, p, p + (left < TSTORE_BATCH ? left :
 						TSTORE_BATCH), found);
 		env_relax();

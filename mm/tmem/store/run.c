@@ -8,6 +8,13 @@
  */
 #include "private.h"
 
+/* Of so many pages of a pool, so many percent should get smaller by packing */
+#define TSTORE_PACK_TRIES	128U
+#define TSTORE_PACK_MIN		10U
+
+/* If they do not, so many pages are put as they are before it is tried again */
+#define TSTORE_PACK_PAUSE	4096U
+
 /* Length of the next slice: no further than the shard of its first page */
 static u32 tstore_slice(u64 index, u32 left)
 {
@@ -29,7 +36,9 @@ static u32 tstore_slice(u64 index, u32 left)
  * @nr: pages
  * @seq: of the put
  * @frames: frames that the slice takes
- * @pages: reserved slots
+ * @bytes: what it is charged
+ * @pages: its slots
+ * @words: where the pages are, if they are packed, or 0
  */
 struct tstore_put_slice {
 	const struct tstore_key *key;
@@ -40,7 +49,9 @@ struct tstore_put_slice {
 	u32 nr;
 	u32 seq;
 	u32 frames;
+	u64 bytes;
 	u32 pages[TSTORE_SLICE];
+	u32 words[TSTORE_SLICE];
 };
 
 /*
@@ -68,26 +79,101 @@ static void tstore_put_replace_locked(struct tstore *s,
 	ps->sh->stat[TSTORE_REPLACED] += nr;
 }
 
-/* Copies as many pages as can be mapped; returns their number */
-static u32 tstore_put_copy_locked(struct tstore *s,
-				  struct tstore_put_slice *ps)
+/*
+ * Copies as many pages as can be mapped; returns their number.  From here on the
+ * client cannot change them.
+ */
+static u32 tstore_put_copy(struct tstore *s, struct tstore_put_slice *ps)
 {
-	struct tstore_page *page;
 	void *src;
 	u32 i;
 
-	env_assert_held(&ps->sh->L2_lock);
 	for (i = 0; i < ps->nr; i++) {
 		src = env_data_map(ps->data, ps->at + i);
 		if (!src)
 			break;
-		page = tstore_page(s, ps->pages[i]);
-		tstore_page_name(page, ps->key, ps->index + i);
-		page->seq = ps->seq;
 		memcpy(tstore_page_data(s, ps->pages[i]), src, PAGE_SIZE);
 		env_data_unmap(src);
+		ps->words[i] = 0;
 	}
 	return i;
+}
+
+/* Moves what gets smaller by it from frames to chunks */
+static void tstore_put_encode(struct tstore *s, struct tstore_put_slice *ps,
+			      u32 nr)
+{
+	u32 home = tstore_shard_home(s, ps->sh);
+	u32 bare = tstore_bare_alloc(s, home);
+	u32 i;
+
+	for (i = 0; i < nr && bare != TSTORE_NONE; i++) {
+		ps->words[i] = tstore_page_encode(s, ps->sh,
+						  tstore_page_data(s, ps->pages[i]),
+						  bare);
+		if (!ps->words[i])
+			continue;
+		tstore_page_free(s, home, &ps->pages[i], 1);
+		ps->pages[i] = bare;
+		ps->bytes -= PAGE_SIZE - tstore_word_cost(s, ps->words[i]);
+		bare = tstore_bare_alloc(s, home);
+	}
+	if (bare != TSTORE_NONE)
+		tstore_page_free(s, home, &bare, 1);
+}
+
+/* Undoes the reservation of all pages of the slice but the first @nr */
+static void tstore_put_release(struct tstore *s, struct tstore_put_slice *ps,
+			       u32 nr)
+{
+	struct tstore_client *c = ps->key->client;
+	u32 home = tstore_shard_home(s, ps->sh);
+	u64 bytes = 0;
+	u32 i;
+
+	for (i = nr; i < ps->nr; i++) {
+		bytes += tstore_word_cost(s, ps->words[i]);
+		if (ps->words[i])
+			tstore_chunk_free(s, ps->words[i], home);
+	}
+	tstore_page_free(s, home, ps->pages + nr, ps->nr - nr);
+	spin_lock(&c->L4_lock);
+	tstore_charge_locked(c, tstore_key_kind(ps->key), -(s64)(ps->nr - nr),
+			     -(s64)bytes);
+	spin_unlock(&c->L4_lock);
+}
+
+/* Does it pay to pack the pages of this pool?  See tstore_put_learn_locked(). */
+static bool tstore_put_packs(struct tstore *s,
+			     const struct tstore_put_slice *ps)
+{
+	return s->codec && !env_read_once(ps->key->pool->unpacked);
+}
+
+/*
+ * A pool whose pages hardly get smaller is left alone for a while, and then
+ * tried again.
+ */
+static void tstore_put_learn_locked(struct tstore_put_slice *ps, u32 nr)
+{
+	struct tstore_pool *pool = ps->key->pool;
+	u32 i;
+
+	env_assert_held(&ps->key->client->L4_lock);
+	if (pool->unpacked) {
+		env_write_once(pool->unpacked, pool->unpacked > nr ?
+					       pool->unpacked - nr : 0);
+		return;
+	}
+	for (i = 0; i < nr; i++)
+		pool->packed += ps->words[i] != 0;
+	pool->tried += nr;
+	if (pool->tried < TSTORE_PACK_TRIES)
+		return;
+	if (pool->packed * 100 < pool->tried * TSTORE_PACK_MIN)
+		env_write_once(pool->unpacked, TSTORE_PACK_PAUSE);
+	pool->tried = 0;
+	pool->packed = 0;
 }
 
 /* Makes the first @nr pages of the slice visible */
@@ -100,6 +186,11 @@ static int tstore_put_commit_locked(struct tstore *s,
 	int err;
 
 	env_assert_held(&ps->sh->L2_lock);
+	for (i = 0; i < nr; i++) {
+		tstore_page_name(tstore_page(s, ps->pages[i]), ps->key,
+				 ps->index + i);
+		tstore_page(s, ps->pages[i])->seq = ps->seq;
+	}
 	/* solo pages are the first ones of an object, and so of the slice */
 	while (solo < nr && tstore_key_solo(ps->key, ps->index + solo))
 		solo++;
@@ -111,9 +202,10 @@ static int tstore_put_commit_locked(struct tstore *s,
 	}
 	for (i = 0; i < nr; i++)
 		tstore_page_hash_locked(s, ps->sh, ps->key, ps->index + i,
-					ps->pages[i]);
+					ps->pages[i], ps->words[i]);
 
 	spin_lock(&c->L4_lock);
+	tstore_put_learn_locked(ps, nr);
 	ps->key->pool->pages += nr;
 	for (i = 0; i < solo; i++)
 		tstore_solo_add_locked(c, ps->key->pool, ps->pages[i]);
@@ -125,6 +217,48 @@ static int tstore_put_commit_locked(struct tstore *s,
 	return 0;
 }
 
+/* May the pages of the slice be stored?  Then older copies are gone. */
+static int tstore_put_begin_locked(struct tstore *s,
+				   struct tstore_put_slice *ps)
+{
+	env_assert_held(&ps->sh->L2_lock);
+	if (!tstore_key_alive(ps->key))
+		return -ENXIO;
+	if (env_read_once(ps->key->client->rec->frozen))
+		return -EBUSY;
+	tstore_put_replace_locked(s, ps);
+	return 0;
+}
+
+/*
+ * Fills the reserved frames, and packs what they hold, which takes so long that
+ * the shard is let go of meanwhile: whoever put the same pages has then come
+ * first.  Returns the number of pages.
+ */
+static u32 tstore_put_fill_locked(struct tstore *s,
+				  struct tstore_put_slice *ps, int *err)
+{
+	struct tstore_client *c = ps->key->client;
+	u32 nr;
+
+	env_assert_held(&ps->sh->L2_lock);
+	memset(ps->words, 0, sizeof(ps->words));
+	if (!tstore_put_packs(s, ps))
+		return tstore_put_copy(s, ps);
+
+	spin_unlock(&ps->sh->L2_lock);
+	nr = tstore_put_copy(s, ps);
+	ps->bytes = (u64)nr * PAGE_SIZE;
+	tstore_put_encode(s, ps, nr);
+	spin_lock(&c->L4_lock);
+	tstore_charge_locked(c, tstore_key_kind(ps->key), 0,
+			     ps->bytes - (u64)nr * PAGE_SIZE);
+	spin_unlock(&c->L4_lock);
+	spin_lock(&ps->sh->L2_lock);
+	*err = tstore_put_begin_locked(s, ps);
+	return nr;
+}
+
 /*
  * Stores a prefix of the slice; on return ps->nr is its length, and an error
  * says why it is not all of it.  After -EDQUOT and -ENOSPC ps->nr is as it
@@ -134,38 +268,36 @@ static int tstore_put_slice(struct tstore *s, struct tstore_put_slice *ps)
 {
 	enum tstore_kind kind = tstore_key_kind(ps->key);
 	struct tstore_client *c = ps->key->client;
-	u32 home = tstore_shard_home(s, ps->sh);
-	int err = 0;
-	u32 nr;
+	u32 nr = 0;
+	int err;
 
 	spin_lock(&ps->sh->L2_lock);
-	if (!tstore_key_alive(ps->key))
-		err = -ENXIO;
-	else if (env_read_once(c->rec->frozen))
-		err = -EBUSY;
+	err = tstore_put_begin_locked(s, ps);
 	if (err) {
 		ps->nr = 0;
 		goto unlock;
 	}
-	tstore_put_replace_locked(s, ps);
 	ps->frames = ps->nr;
-	err = tstore_reserve(c, kind, home, ps->pages, ps->nr);
+	err = tstore_reserve(c, kind, tstore_shard_home(s, ps->sh), ps->pages,
+			     ps->nr);
 	if (err)
 		goto unlock;
 
-	nr = tstore_put_copy_locked(s, ps);
-	if (nr)
+	nr = tstore_put_fill_locked(s, ps, &err);
+	if (!err && nr)
 		err = tstore_put_commit_locked(s, ps, nr);
-	if (err) {
-		/* the object needs a frame too */
-		ps->frames++;
-		tstore_unreserve(c, kind, home, ps->pages, ps->nr);
+	if (!err && nr == ps->nr)
 		goto unlock;
-	}
-	if (nr < ps->nr) {
-		tstore_unreserve(c, kind, home, ps->pages + nr, ps->nr - nr);
+	/* the object needs a frame too */
+	if (err)
+		nr = 0;
+	tstore_put_release(s, ps, nr);
+	if (err == -ENOSPC) {
+		ps->frames++;
+	} else {
 		ps->nr = nr;
-		err = -EFAULT;
+		if (!err)
+			err = -EFAULT;
 	}
 unlock:
 	spin_unlock(&ps->sh->L2_lock);
@@ -283,8 +415,11 @@ static int tstore_get_slice(struct tstore *s, const struct tstore_key *key,
 			err = -EFAULT;
 			break;
 		}
-		memcpy(dst, tstore_page_data(s, *link), PAGE_SIZE);
+		if (!tstore_page_read_locked(s, sh, *link, dst))
+			err = -EFAULT;
 		env_data_unmap(dst);
+		if (err)
+			break;
 		if (exclusive)
 			pages[i] = tstore_page_unhash_locked(s, sh, link);
 	}

@@ -17,7 +17,7 @@ static u32 tstore_take_free(struct tstore *s, u32 *frames, u32 nr)
 
 	if (nr > TSTORE_SLICE)
 		nr = TSTORE_SLICE;
-	while (nr && !tstore_page_alloc(s, 0, frames, nr))
+	while (nr && !tstore_frame_alloc(s, 0, frames, nr))
 		nr /= 2;
 	for (i = 0; i < nr; i++) {
 		memset(tstore_frame(s, frames[i]), 0, PAGE_SIZE);
@@ -64,7 +64,7 @@ u32 tstore_take(struct tstore *s, u32 *frames, u32 nr)
 	while (got < nr) {
 		more = tstore_take_free(s, frames + got, nr - got);
 		got += more;
-		if (!more && !tstore_object_trim(s) &&
+		if (!more && !tstore_object_trim(s) && !tstore_compact(s) &&
 		    !tstore_take_evict(s, nr - got))
 			break;
 		env_relax();
@@ -92,7 +92,6 @@ int tstore_give(struct tstore *s, const u32 *frames, u32 nr)
 		    tstore_page(s, frames[i])->word != TSTORE_PAGE_OUT) {
 			err = -EINVAL;
 		} else {
-			tstore_page(s, frames[i])->word = TSTORE_PAGE_FREE;
 			env_write_once(s->out, s->out - 1);
 			tstore_page_free(s, frames[i] % TSTORE_BANKS,
 					 &frames[i], 1);

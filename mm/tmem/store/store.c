@@ -20,15 +20,19 @@
  * The head tells how the rest is laid out, which clients there are and which
  * pools they have; it is elsewhere if the arena is not to outlive its process.  A page slot (40 bytes) describes one page, a bucket of each
  * hash is the 32-bit handle of the first slot on its chain, a frame holds a
- * page or 85 object slots (48 bytes each).  There are no pointers in it, so it can be
- * mapped anywhere.  For every frame there are one slot, one page bucket and a
- * quarter of an object bucket: 45 bytes, 1.1 %.
+ * page, 85 object slots (48 bytes each), or a part of several pages that were
+ * packed, see pack.c.  There are no pointers in it, so it can be mapped anywhere.
+ * For every frame there are one slot, one page bucket and a quarter of an object
+ * bucket: 45 bytes, 1.1 %.
  *
  * The first 16 pages of an object have its name in their slots, where they need
  * no list and no 64 bits of index, if it is a name of 16 bytes: solo pages.
  * What object slots there are come on top: 0.01 byte a page if each object has
  * 4096 pages, 3 if each has 17, none for objects with fewer; 48 if each has one
  * and a longer name.
+ *
+ * A slot and a frame of one number belong together.  If pages are packed there
+ * are more slots than frames, and a page that was made smaller has one of those.
  *
  *		When the host dies
  *
@@ -52,7 +56,8 @@
  * page on the queue, its client's lock; an object, any of its pages.
  *
  * Long operations proceed in slices: sixteen pages are copied, sixty-four
- * looked at under one hold of a lock, and between slices nothing is held.
+ * looked at under one hold of a lock, and between slices nothing is held.  Pages
+ * are packed with no lock of theirs held, and unpacked under that of the shard.
  *
  *		Who gives up pages
  *
@@ -245,7 +250,10 @@ out:
 }
 
 /* A slot, a page bucket and a quarter of an object bucket */
-#define TSTORE_FRAME_COST	(sizeof(struct tstore_page) + 5)
+#define TSTORE_PAGE_COST	(sizeof(struct tstore_page) + 5)
+
+/* Page slots for a hundred frames, if pages are packed and the host is silent */
+#define TSTORE_PACKED_SLOTS	250
 
 /* Head, records of clients and idents of pools */
 static size_t tstore_head_bytes(const struct tstore *s)
@@ -264,15 +272,17 @@ static u32 tstore_shards_for(u32 frames)
 }
 
 /* Bytes of the arena before the frames if there are so many of them */
-static u64 tstore_layout(struct tstore *s, u32 frames)
+static u64 tstore_layout(struct tstore *s, u32 frames, u32 percent)
 {
-	u64 bytes = (u64)frames * sizeof(struct tstore_page);
+	u32 slots = (u64)frames * percent / 100;
+	u64 bytes = (u64)slots * sizeof(struct tstore_page);
 
 	if (s->lasting)
 		bytes += tstore_head_bytes(s);
 	s->nr_frames = frames;
+	s->nr_slots = slots;
 	s->nr_shards = tstore_shards_for(frames);
-	s->shard_buckets = frames > s->nr_shards ? frames / s->nr_shards : 1;
+	s->shard_buckets = slots > s->nr_shards ? slots / s->nr_shards : 1;
 	s->oshard_buckets = s->shard_buckets / 4 + 1;
 	bytes += (u64)s->nr_shards * (s->shard_buckets + s->oshard_buckets) *
 		 sizeof(u32);
@@ -284,15 +294,20 @@ static u64 tstore_layout(struct tstore *s, u32 frames)
 static int tstore_arena_init(struct tstore *s,
 			     const struct tstore_config *cfg)
 {
-	u64 frames = cfg->bytes / (PAGE_SIZE + TSTORE_FRAME_COST);
+	u32 percent = cfg->slots;
 	u8 *arena = cfg->arena;
+	u64 frames;
 
-	if (!arena || (uintptr_t)arena & (PAGE_SIZE - 1) ||
-	    frames > TSTORE_MAX_FRAMES)
+	if (!percent)
+		percent = s->codec ? TSTORE_PACKED_SLOTS : 100;
+	frames = cfg->bytes / (PAGE_SIZE + TSTORE_PAGE_COST * percent / 100);
+	if (!arena || (uintptr_t)arena & (PAGE_SIZE - 1) || percent < 100 ||
+	    percent > TSTORE_MAX_SLOTS || frames > TSTORE_MAX_FRAMES ||
+	    (s->codec && frames > TSTORE_MAX_SPAN))
 		return -EINVAL;
 	/* rounding and the one extra bucket of each shard may cost a few */
-	while (frames && tstore_layout(s, frames) + frames * PAGE_SIZE >
-			 cfg->bytes)
+	while (frames && tstore_layout(s, frames, percent) +
+			 frames * PAGE_SIZE > cfg->bytes)
 		frames--;
 	if (!frames)
 		return -EINVAL;
@@ -308,7 +323,7 @@ static int tstore_arena_init(struct tstore *s,
 	s->records = (struct tstore_record *)(s->super + 1);
 	s->idents = (u32 *)(s->records + s->max_clients);
 	s->pages = (struct tstore_page *)arena;
-	s->buckets = (u32 *)(s->pages + s->nr_frames);
+	s->buckets = (u32 *)(s->pages + s->nr_slots);
 	return 0;
 }
 
@@ -320,8 +335,8 @@ u32 tstore_super_sum(const struct tstore_super *super)
 	h = tstore_mix(h, super->bytes);
 	h = tstore_mix(h, super->seed);
 	h = tstore_mix(h, (u64)super->nr_frames << 32 | super->max_clients);
-	h = tstore_mix(h, super->max_pools);
-	return h ^ h >> 32;
+	h = tstore_mix(h, (u64)super->nr_slots << 32 | super->max_pools);
+	return h;
 }
 
 /* Makes the arena a store: the magic comes last */
@@ -336,6 +351,7 @@ static void tstore_super_init(struct tstore *s, u64 bytes)
 	super->bytes = bytes;
 	super->seed = s->seed;
 	super->nr_frames = s->nr_frames;
+	super->nr_slots = s->nr_slots;
 	super->max_clients = s->max_clients;
 	super->max_pools = s->max_pools;
 	super->check = tstore_super_sum(super);
@@ -372,10 +388,11 @@ static void tstore_shards_init(struct tstore *s)
  */
 void tstore_reset(struct tstore *s)
 {
-	memset(s->pages, 0, s->nr_frames * sizeof(*s->pages));
+	memset(s->pages, 0, s->nr_slots * sizeof(*s->pages));
 	s->out = 0;
 	tstore_buckets_clear(s);
 	tstore_banks_clear(s);
+	tstore_packs_clear(s);
 	tstore_banks_fill(s);
 }
 
@@ -392,6 +409,7 @@ void tstore_buckets_clear(struct tstore *s)
 /* All of a store but its clients */
 void tstore_free(struct tstore *s)
 {
+	tstore_scratches_free(s);
 	env_free(s->shares);
 	env_free(s->clients);
 	env_free(s->oshards);
@@ -426,10 +444,14 @@ int tstore_alloc(const struct tstore_config *cfg, struct tstore **out)
 	if ((u64)s->max_pools * s->max_clients >=
 	    TSTORE_NONE >> TSTORE_SOLO_SHIFT)
 		goto err_free;
+	if (!tstore_codecs_init(s, cfg->codecs))
+		goto err_free;
 	err = tstore_arena_init(s, cfg);
 	if (err)
 		goto err_free;
 	err = -ENOMEM;
+	if (s->codec && !tstore_scratches_alloc(s))
+		goto err_free;
 	s->shards = env_zalloc(s->nr_shards * sizeof(*s->shards));
 	s->oshards = env_zalloc(s->nr_shards * sizeof(*s->oshards));
 	s->clients = env_zalloc(s->max_clients * sizeof(*s->clients));
@@ -440,6 +462,7 @@ int tstore_alloc(const struct tstore_config *cfg, struct tstore **out)
 	env_lock_init(&s->L1_lock, TSTORE_L1);
 	tstore_shards_init(s);
 	tstore_banks_init(s);
+	tstore_packs_init(s);
 	tstore_clients_init(s);
 	*out = s;
 	return 0;
@@ -513,10 +536,11 @@ void tstore_stats(struct tstore *s, struct tstore_stats *out)
 	out->recovered = s->recovery.pages;
 	out->damaged = s->recovery.damaged;
 	out->free = tstore_pages_free(s);
+	tstore_packs_stats(s, out);
 	for (i = 0; i < TSTORE_BANKS; i++) {
-		spin_lock(&s->banks[i].L5_lock);
+		spin_lock(&s->banks[i].L7_lock);
 		out->object_frames += s->banks[i].object_frames;
-		spin_unlock(&s->banks[i].L5_lock);
+		spin_unlock(&s->banks[i].L7_lock);
 	}
 	for (i = 0; i < s->max_clients; i++)
 		tstore_client_sums(&s->clients[i], out);

@@ -48,6 +48,7 @@
 struct tstore;
 struct tstore_client;
 struct tstore_policy;
+struct tstore_codec;
 
 /* Defaults of struct tstore_config */
 #define TSTORE_DEFAULT_CLIENTS	64
@@ -65,6 +66,10 @@ struct tstore_policy;
  *	that want to know; takes 300 KiB a client
  * @lasting: the arena is one that outlives the process, such as a shared
  *	mapping of a file, and tstore_open() is to go on with it
+ * @slots: most pages for a hundred frames, if pages are packed: 100 to 1600; each
+ *	takes 45 bytes.  0: 250 with codecs, 100 without
+ * @codecs: with which pages are packed, the first one those that are put from
+ *	now on, ended by NULL; NULL: pages are kept as they are
  * @seed: a number that clients cannot guess; keeps them from choosing names
  *	that collide in the hash
  *
@@ -76,6 +81,8 @@ struct tstore_config {
 	unsigned int max_pools;
 	bool ghosts;
 	bool lasting;
+	unsigned int slots;
+	const struct tstore_codec *const *codecs;
 	u64 seed;
 };
 
@@ -87,6 +94,10 @@ struct tstore_config {
  * @ephemeral: pages in ephemeral pools
  * @persistent: pages in persistent pools
  * @object_frames: frames that hold object records
+ * @span_frames: frames that hold packed pages
+ * @packed: those pages
+ * @packed_bytes: what they and their heads come to
+ * @chunk_bytes: what they lie in
  * @metadata: bytes of the arena that are not frames
  * @stored: pages accepted
  * @replaced: older copies dropped by a put
@@ -107,6 +118,10 @@ struct tstore_stats {
 	u64 ephemeral;
 	u64 persistent;
 	u64 object_frames;
+	u64 span_frames;
+	u64 packed;
+	u64 packed_bytes;
+	u64 chunk_bytes;
 	u64 metadata;
 	u64 stored;
 	u64 replaced;

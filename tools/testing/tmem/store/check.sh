@@ -63,6 +63,8 @@ run crash-step "$out/crash-step" --step 40
 run gcc-tsan-stress "$out/gcc-tsan-stress" --seconds "$stress_seconds"
 run clang-tsan-stress "$out/clang-tsan-stress" --seconds "$stress_seconds"
 run gcc-asan-stress "$out/gcc-asan-stress" --seconds "$stress_seconds"
+run gcc-tsan-stress-pack "$out/gcc-tsan-stress" --pack --seconds "$stress_seconds"
+run gcc-asan-stress-pack "$out/gcc-asan-stress" --pack --seconds "$stress_seconds"
 run gcc-asan-replay "$out/gcc-asan-replay"
 one fuzz sh -c "cd '$out' && ./fuzz -max_total_time=$fuzz_seconds \
 	-timeout=10 -max_len=4096 corpus"

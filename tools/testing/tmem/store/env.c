@@ -7,7 +7,7 @@
 
 #include "tmem_env.h"
 
-#define MAX_LEVEL	8
+#define MAX_LEVEL	16
 
 int env_fail_at;
 int env_allocated;

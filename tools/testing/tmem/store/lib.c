@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "lib.h"
+#include "codec.h"
 
 int lib_passed, lib_failed, lib_skipped;
 struct world w;
@@ -58,6 +59,7 @@ void lib_abandon(void)
 
 bool world_ghosts;
 bool world_lasting;
+bool world_packs;
 
 /* Frees what a scenario that ended early left, to the extent it is sound */
 void world_abandon(void)
@@ -76,6 +78,7 @@ void world_abandon(void)
 	memset(&w, 0, sizeof(w));
 	world_ghosts = false;
 	world_lasting = false;
+	world_packs = false;
 }
 
 static int lib_once(const struct scenario *sc, int fail_at)
@@ -126,6 +129,10 @@ void lib_run(const struct scenario *list, unsigned int nr)
 	}
 }
 
+static const struct tstore_codec * const world_codecs[] = {
+	&tstore_lz4, NULL
+};
+
 static struct tstore_config world_config(size_t bytes)
 {
 	struct tstore_config cfg = {
@@ -135,6 +142,7 @@ static struct tstore_config world_config(size_t bytes)
 		.max_pools = 8,
 		.ghosts = world_ghosts,
 		.lasting = world_lasting,
+		.codecs = world_packs ? world_codecs : NULL,
 		.seed = 0x5eed,
 	};
 
@@ -158,8 +166,9 @@ int lib_store_open(size_t bytes, struct tstore **s)
 /* An arena that has exactly so many frames */
 static size_t arena_bytes(unsigned int frames)
 {
-	size_t buckets = frames > 64 ? frames / 64 : 1;
-	size_t meta = frames * 40ul + 64 * 4ul * (buckets + buckets / 4 + 1);
+	size_t slots = frames * (world_packs ? 250ul : 100ul) / 100;
+	size_t buckets = slots > 64 ? slots / 64 : 1;
+	size_t meta = slots * 40 + 64 * 4ul * (buckets + buckets / 4 + 1);
 
 	if (world_lasting)
 		meta += 64 + NR_CLIENTS * (64 + 4 * 8) + 32;
@@ -394,6 +403,19 @@ bool there(struct tstore_client *c, u32 pool, u64 obj, u64 index)
 	return tstore_peek(c, pool, name, index);
 }
 
+/* Some pages are more regular than others */
+static unsigned int irregular(u64 tag)
+{
+	return 1 + (PAGE_SIZE / 8 - 1) *
+		   ((tag * 0x9e3779b97f4a7c15ull) >> 61) / 7;
+}
+
+static u64 word_of(u64 tag, unsigned int i)
+{
+	return i < irregular(tag) ? (tag ^ i) * 0x9e3779b97f4a7c15ull + i :
+				    tag * 0x9e3779b97f4a7c15ull;
+}
+
 /* Word i of a page is a function of its tag and i, so no mixture goes unseen */
 void fill(unsigned char *page, u64 tag)
 {
@@ -402,7 +424,7 @@ void fill(unsigned char *page, u64 tag)
 
 	word[0] = tag;
 	for (i = 1; i < PAGE_SIZE / 8; i++)
-		word[i] = (tag ^ i) * 0x9e3779b97f4a7c15ull + i;
+		word[i] = word_of(tag, i);
 }
 
 u64 tag_of(const unsigned char *page)
@@ -418,7 +440,7 @@ bool holds(const unsigned char *page, u64 tag)
 	if (word[0] != tag)
 		return false;
 	for (i = 1; i < PAGE_SIZE / 8; i++)
-		if (word[i] != (tag ^ i) * 0x9e3779b97f4a7c15ull + i)
+		if (word[i] != word_of(tag, i))
 			return false;
 	return true;
 }

@@ -60,6 +60,7 @@ struct world {
 extern struct world w;
 extern bool world_ghosts;	/* of the next world: its clients have them */
 extern bool world_lasting;	/* the same: its arena outlives it */
+extern bool world_packs;	/* the same: it packs pages */
 
 void world_open(unsigned int frames, u64 limit);
 void world_close(void);

@@ -11,12 +11,13 @@
  * One object of a persistent pool belongs to each thread alone.  There no
  * other thread can be to blame: what was accepted has to be there.
  *
- * Usage: stress [--seconds N] [--threads N]
+ * Usage: stress [--seconds N] [--threads N] [--pack]
  */
 #include <getopt.h>
 #include <time.h>
 
 #include "lib.h"
+#include "codec.h"
 #include "policy.h"
 
 #define FRAMES		600
@@ -35,6 +36,7 @@ static u64 epochs[NR_CLIENTS];		/* atomic: of the last attach */
 static pthread_rwlock_t epoch_lock[NR_CLIENTS];
 static int stop;
 static unsigned int nr_threads = 2;
+static bool packs;
 
 struct thread {
 	pthread_t id;
@@ -317,7 +319,11 @@ static void *stress_thread(void *arg)
 
 static void stress_open(void)
 {
+	static const struct tstore_codec * const codecs[] = {
+		&tstore_lz4, NULL
+	};
 	struct tstore_config cfg = {
+		.codecs = packs ? codecs : NULL,
 		.bytes = FRAMES * PAGE_SIZE,
 		.max_clients = NR_CLIENTS,
 		.max_pools = 4,
@@ -355,6 +361,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "seconds", required_argument, NULL, 's' },
 		{ "threads", required_argument, NULL, 't' },
+		{ "pack", no_argument, NULL, 'p' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct timespec wait = { .tv_sec = 8 };
@@ -368,6 +375,8 @@ int main(int argc, char **argv)
 			wait.tv_sec = strtoul(optarg, NULL, 0);
 		else if (opt == 't')
 			nr_threads = strtoul(optarg, NULL, 0);
+		else if (opt == 'p')
+			packs = true;
 		else
 			return 2;
 	}

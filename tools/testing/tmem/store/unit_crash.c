@@ -205,7 +205,7 @@ static void foreign_arena(void)
 		{ offsetof(struct tstore_super, bytes), -EFAULT },
 		{ offsetof(struct tstore_super, seed), -EFAULT },
 		{ offsetof(struct tstore_super, check), -EFAULT },
-		{ offsetof(struct tstore_super, reserved), -EFAULT },
+		{ offsetof(struct tstore_super, nr_slots), -EFAULT },
 	};
 	struct tstore *s;
 	unsigned int i;
@@ -243,6 +243,7 @@ static void damaged_arena(void)
 	size_t from, at;
 
 	for (round = 0; round < 300; round++) {
+		world_packs = round & 4;
 		open_both(90);
 		env_fail_at = 0;	/* the first world has seen to that */
 		for (i = 0; i < 12; i++) {
@@ -255,7 +256,7 @@ static void damaged_arena(void)
 		for (n = 0; n < 1u << round % 8; n++) {
 			at = from + lib_rand(&rng) % (super->bytes - from);
 			if (round % 3)	/* where the slots are */
-				at = from + at % (90 * 40);
+				at = from + at % (225 * 40);
 			((u8 *)w.snapshot)[at] ^= lib_rand(&rng);
 		}
 		if (world_recover()) {
