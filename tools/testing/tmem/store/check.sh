@@ -56,6 +56,7 @@ run gcc-asan-unit "$out/gcc-asan-unit"
 run clang-asan-unit "$out/clang-asan-unit"
 run density "$out/density"
 run ghost "$out/ghost"
+run capacity "$out/capacity" "$store"/*.[ch] "$store"/../*.[ch] "$here"/*.[ch]
 run gcc-asan-random "$out/gcc-asan-random" --runs 60
 run clang-asan-random "$out/clang-asan-random" --seed 1000 --runs 40
 run crash-kill "$out/crash" --kill 2000
