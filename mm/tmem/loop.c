@@ -10,6 +10,7 @@
 
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/lz4.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/random.h>
@@ -17,7 +18,27 @@
 #include <linux/suspend.h>
 #include <linux/tmem.h>
 
-#include "tstore.h"
+#include "codec.h"
+
+static u32 lz4_encode(void *work, const void *page, void *out, u32 room)
+{
+	return LZ4_compress_default(page, out, PAGE_SIZE, room, work);
+}
+
+static bool lz4_decode(void *work, const void *in, u32 bytes, void *page)
+{
+	return LZ4_decompress_safe(in, page, bytes, PAGE_SIZE) == PAGE_SIZE;
+}
+
+static const struct tstore_codec lz4_codec = {
+	.name = "lz4",
+	.id = TSTORE_CODEC_LZ4,
+	.work = LZ4_MEM_COMPRESS,
+	.encode = lz4_encode,
+	.decode = lz4_decode,
+};
+
+static const struct tstore_codec * const lz4_codecs[] = { &lz4_codec, NULL };
 
 /* What the rest of the kernel has to be left with */
 #define KERNEL_MIN	(32 * SZ_1M)
@@ -38,6 +59,17 @@ static int __init reserve_param(char *str)
 	return 0;
 }
 early_param("tmem_loop.reserve", reserve_param);
+
+static char codec_arg[16] __initdata = "none";
+
+static int __init codec_param(char *str)
+{
+	if (!str)
+		return -EINVAL;
+	strscpy(codec_arg, str);
+	return 0;
+}
+early_param("tmem_loop.codec", codec_param);
 
 /**
  * tmem_loop_reserve - set the memory of the store aside
@@ -119,6 +151,11 @@ static int __init loop_init(void)
 
 	if (!arena)
 		return 0;
+	if (!strcmp(codec_arg, "lz4"))
+		cfg.codecs = lz4_codecs;
+	else if (strcmp(codec_arg, "none"))
+		pr_err("codec=%s: neither lz4 nor none, going on with none\n",
+		       codec_arg);
 	err = tstore_create(&cfg, &store);
 	if (err)
 		goto fail;
@@ -128,7 +165,8 @@ static int __init loop_init(void)
 	err = tmem_transport_register(&loop_transport);
 	if (err)
 		goto destroy_client;
-	pr_info("store of %llu MiB\n", (u64)reserve_bytes / SZ_1M);
+	pr_info("store of %llu MiB%s\n", (u64)reserve_bytes / SZ_1M,
+		cfg.codecs ? ", packed with lz4" : "");
 	return 0;
 
 destroy_client:
