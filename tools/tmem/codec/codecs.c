@@ -62,9 +62,10 @@ struct tstore_codec tmem_libzstd = {
  */
 void tmem_libzstd_init(void)
 {
+	ZSTD_compressionParameters level =
+		ZSTD_getCParams(ZSTD_LEVEL, PAGE_SIZE, 0);
 	size_t decode = ZSTD_estimateDCtxSize();
 
-	zstd_cctx_bytes = ZSTD_estimateCCtxSize_usingCParams(
-		ZSTD_getCParams(ZSTD_LEVEL, PAGE_SIZE, 0));
+	zstd_cctx_bytes = ZSTD_estimateCCtxSize_usingCParams(level);
 	tmem_libzstd.work = zstd_cctx_bytes > decode ? zstd_cctx_bytes : decode;
 }
