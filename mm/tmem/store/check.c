@@ -10,7 +10,11 @@
 struct tstore_tally {
 	u64 live;		/* pages on chains of the hash */
 	u64 bare;		/* of these, those in slots without a frame */
-	u64 chunks;		/* of these, those in chunks */
+	u64 chunks;		/* pages and contents in chunks */
+	u64 sharing;		/* pages that name contents */
+	u64 refs;		/* what contents say how many */
+	u64 contents;		/* contents in slots without a frame */
+	u64 raw;		/* contents in frames of their own */
 	u64 bytes;		/* what all pages cost */
 	u64 charged;		/* what clients say that they cost */
 	u64 objects;		/* objects on chains of the hash */
@@ -50,12 +54,25 @@ static const char *tstore_check_solo(struct tstore_page *page,
 	return NULL;
 }
 
+static const char *tstore_check_chunk(struct tstore *s, u32 word,
+				      struct tstore_tally *t)
+{
+	const struct tstore_page *span = tstore_page(s, tstore_word_span(word));
+
+	t->chunks++;
+	if (span->word != TSTORE_PAGE_SPAN)
+		return "page in a span that is none";
+	if (!(span->used >> tstore_word_chunk(word) & 1))
+		return "page in a free chunk";
+	return NULL;
+}
+
 /* Is a page where its slot says? */
 static const char *tstore_check_place(struct tstore *s,
 				      const struct tstore_page *page, u32 p,
-				      struct tstore_tally *t)
+				      u32 client, struct tstore_tally *t)
 {
-	const struct tstore_page *span;
+	const struct tstore_page *content;
 
 	t->bytes += tstore_word_cost(s, page->word);
 	if (!(page->word & TSTORE_WORD_PACKED))
@@ -63,15 +80,67 @@ static const char *tstore_check_place(struct tstore *s,
 	t->bare++;
 	if (p < s->nr_frames)
 		return "packed page whose frame is idle";
-	if (page->word & TSTORE_WORD_SAME)
+	if (tstore_word_has_chunk(page->word))
+		return tstore_check_chunk(s, page->word, t);
+	if (!tstore_word_is_shared(page->word))
 		return NULL;
-	t->chunks++;
-	span = tstore_page(s, tstore_word_span(page->word));
-	if (span->word != TSTORE_PAGE_SPAN)
-		return "page in a span that is none";
-	if (!(span->used >> tstore_word_chunk(page->word) & 1))
-		return "page in a free chunk";
+	t->sharing++;
+	content = tstore_page(s, tstore_word_content(page->word));
+	if (!tstore_page_is_content(content))
+		return "page that names a content that is none";
+	if (content->client != client)
+		return "page that names another client's content";
 	return NULL;
+}
+
+static const char *tstore_check_content(struct tstore *s,
+					struct tstore_dshard *ds, u32 p,
+					struct tstore_tally *t)
+{
+	struct tstore_page *content = tstore_page(s, p);
+
+	if (p >= s->nr_slots || !tstore_page_is_content(content))
+		return "no content on a chain";
+	if (!content->refs)
+		return "content that no page names";
+	if ((content->digest & (s->nr_shards - 1)) != (u64)(ds - s->dshards))
+		return "content in the wrong shard";
+	t->bytes += tstore_content_cost(s, content->word);
+	t->refs += content->refs;
+	if (content->word == TSTORE_PAGE_CONTENT) {
+		t->raw++;
+		return p < s->nr_frames ? NULL : "content without a frame";
+	}
+	t->contents++;
+	if (p < s->nr_frames)
+		return "packed content whose frame is idle";
+	return tstore_check_chunk(s, content->word, t);
+}
+
+static const char *tstore_check_dshards(struct tstore *s,
+					struct tstore_tally *t)
+{
+	struct tstore_dshard *ds;
+	const char *bad = NULL;
+	u32 b, i, p;
+
+	for (i = 0; s->dedup && i < s->nr_shards && !bad; i++) {
+		ds = &s->dshards[i];
+		spin_lock(&ds->L3_lock);
+		for (b = 0; b < s->oshard_buckets && !bad; b++) {
+			p = ds->buckets[b];
+			while (p != TSTORE_NONE && !bad) {
+				bad = tstore_check_content(s, ds, p, t);
+				if (t->raw + t->contents > s->nr_slots)
+					bad = "content chain is a circle";
+				p = tstore_page(s, p)->hnext;
+			}
+		}
+		spin_unlock(&ds->L3_lock);
+	}
+	if (!bad && t->refs != t->sharing)
+		bad = "contents and pages differ in references";
+	return bad;
 }
 
 static const char *tstore_check_page(struct tstore *s,
@@ -98,7 +167,7 @@ static const char *tstore_check_page(struct tstore *s,
 		return "page in the wrong shard";
 	if (*tstore_page_find_locked(s, sh, &key, index) != p)
 		return "page is not found, or not first under its name";
-	bad = tstore_check_place(s, page, p, t);
+	bad = tstore_check_place(s, page, p, key.client - s->clients, t);
 	if (bad)
 		return bad;
 	t->solos += tstore_page_solo(page);
@@ -331,10 +400,10 @@ static const char *tstore_check_banks(struct tstore *s, struct tstore_tally *t)
 	tstore_packs_stats(s, &st);
 	if (st.packed != t->chunks)
 		return "chunks are lost or doubled";
-	if (free + t->live - t->bare + cut + s->out + st.span_frames !=
-	    s->nr_frames)
+	if (free + t->live - t->bare + t->raw + cut + s->out +
+	    st.span_frames != s->nr_frames)
 		return "frames are lost or doubled";
-	if (bares + t->bare != s->nr_slots - s->nr_frames)
+	if (bares + t->bare + t->contents != s->nr_slots - s->nr_frames)
 		return "slots are lost or doubled";
 	if (objs + t->objects != cut * TSTORE_OBJECTS_PER_FRAME)
 		return "object slots are lost or doubled";
@@ -359,6 +428,8 @@ const char *tstore_check(struct tstore *s)
 	bad = tstore_check_shards(s, &t);
 	if (!bad)
 		bad = tstore_check_oshards(s, &t);
+	if (!bad)
+		bad = tstore_check_dshards(s, &t);
 	if (!bad)
 		bad = tstore_check_clients(s, &t);
 	if (!bad)

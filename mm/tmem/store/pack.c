@@ -243,7 +243,7 @@ void tstore_chunk_free(struct tstore *s, u32 word, u32 home)
 	struct tstore_pack *pk;
 	bool empty;
 
-	if (word & TSTORE_WORD_SAME)
+	if (!tstore_word_has_chunk(word))
 		return;
 	tstore_chunk_head(s, word, &head);
 	pk = &s->packs[page->class];
@@ -268,7 +268,7 @@ void tstore_chunk_free(struct tstore *s, u32 word, u32 home)
 }
 
 /* A page of one byte all over has it in its word; 0 if it is not one */
-static u32 tstore_page_same(const void *data)
+u32 tstore_page_same(const void *data)
 {
 	const u64 *words = data;
 	const u8 *bytes = data;
@@ -279,7 +279,7 @@ static u32 tstore_page_same(const void *data)
 	for (i = 1; i < PAGE_SIZE / sizeof(*words); i++)
 		if (words[i] != words[0])
 			return 0;
-	return TSTORE_WORD_SAME | TSTORE_WORD_PACKED |
+	return TSTORE_WORD_NO_CHUNK | TSTORE_WORD_PACKED |
 	       bytes[0] << TSTORE_WORD_SHIFT;
 }
 
@@ -291,7 +291,8 @@ static struct tstore_scratch *tstore_scratch(struct tstore *s, u32 shard)
 /**
  * tstore_page_encode() - make a page smaller
  * @s: the store, which has a codec
- * @sh: the page's shard
+ * @shard: number of the page's shard
+ * @flags: TSTORE_CHUNK_CONTENT if it is one of contents, or 0
  * @data: a copy of the page that the client cannot change
  * @p: the slot that it will have
  *
@@ -299,29 +300,25 @@ static struct tstore_scratch *tstore_scratch(struct tstore *s, u32 shard)
  * Return: the word of the slot but for the state, or 0 if the page is to stay as
  * it is
  */
-u32 tstore_page_encode(struct tstore *s, const struct tstore_shard *sh,
+u32 tstore_page_encode(struct tstore *s, u32 shard, u32 flags,
 		       const void *data, u32 p)
 {
-	struct tstore_chunk head = { .owner = p, .shard = sh - s->shards };
+	struct tstore_chunk head = { .owner = p, .shard = shard };
 	u32 room = tstore_class_size(TSTORE_CLASSES - 1) - sizeof(head);
 	const struct tstore_codec *codec = s->codec;
 	struct tstore_scratch *sc;
-	u32 word;
+	u32 word = 0;
 
-	word = tstore_page_same(data);
-	if (word)
-		return word;
 	if (room > PAGE_SIZE * TSTORE_RAW_ABOVE / 100)
 		room = PAGE_SIZE * TSTORE_RAW_ABOVE / 100;
-	head.codec = codec->id;
+	head.codec = codec->id | flags;
 	sc = tstore_scratch(s, head.shard);
 	spin_lock(&sc->L5_lock);
 	head.bytes = codec->encode(sc->work, data, sc->out, room);
 	if (head.bytes) {
 		word = tstore_chunk_alloc(s, tstore_class_for(head.bytes +
 							      sizeof(head)),
-					  tstore_shard_home(s, sh), &head,
-					  true);
+					  shard % TSTORE_BANKS, &head, true);
 		if (word)
 			tstore_span_copy(s, tstore_word_span(word),
 					 tstore_chunk_at(s, word) +
@@ -332,24 +329,48 @@ u32 tstore_page_encode(struct tstore *s, const struct tstore_shard *sh,
 	return word;
 }
 
-static bool tstore_page_decode(struct tstore *s, u32 shard, u32 word, void *to)
+static bool tstore_decode_locked(struct tstore *s, struct tstore_scratch *sc,
+				 u32 word, void *to)
 {
-	struct tstore_scratch *sc = tstore_scratch(s, shard);
 	const struct tstore_codec *codec;
 	struct tstore_chunk head;
-	bool ok;
+	u32 id;
 
+	env_assert_held(&sc->L5_lock);
 	tstore_chunk_head(s, word, &head);
-	codec = head.codec < TSTORE_CODECS ? s->codecs[head.codec] : NULL;
+	id = head.codec & ~TSTORE_CHUNK_CONTENT;
+	codec = id < TSTORE_CODECS ? s->codecs[id] : NULL;
 	if (!codec || head.bytes > PAGE_SIZE)
 		return false;
-	spin_lock(&sc->L5_lock);
 	tstore_span_copy(s, tstore_word_span(word),
 			 tstore_chunk_at(s, word) + sizeof(head), sc->out,
 			 head.bytes, true);
-	ok = codec->decode(sc->work, sc->out, head.bytes, to);
+	return codec->decode(sc->work, sc->out, head.bytes, to);
+}
+
+/* Unpacks a page whose word says in which chunk it is; false if it is none */
+bool tstore_page_decode(struct tstore *s, u32 shard, u32 word, void *to)
+{
+	struct tstore_scratch *sc = tstore_scratch(s, shard);
+	bool ok;
+
+	spin_lock(&sc->L5_lock);
+	ok = tstore_decode_locked(s, sc, word, to);
 	spin_unlock(&sc->L5_lock);
 	return ok;
+}
+
+/* Is this the page that is in a chunk? */
+bool tstore_chunk_is(struct tstore *s, u32 shard, u32 word, const void *data)
+{
+	struct tstore_scratch *sc = tstore_scratch(s, shard);
+	bool is;
+
+	spin_lock(&sc->L5_lock);
+	is = tstore_decode_locked(s, sc, word, sc->page) &&
+	     !memcmp(sc->page, data, PAGE_SIZE);
+	spin_unlock(&sc->L5_lock);
+	return is;
 }
 
 /**
@@ -369,7 +390,9 @@ bool tstore_page_read_locked(struct tstore *s, struct tstore_shard *sh, u32 p,
 	env_assert_held(&sh->L2_lock);
 	if (!(word & TSTORE_WORD_PACKED))
 		memcpy(to, tstore_page_data(s, p), PAGE_SIZE);
-	else if (word & TSTORE_WORD_SAME)
+	else if (tstore_word_is_shared(word))
+		return tstore_content_read(s, tstore_word_content(word), to);
+	else if (!tstore_word_has_chunk(word))
 		memset(to, word >> TSTORE_WORD_SHIFT & 0xff, PAGE_SIZE);
 	else
 		return tstore_page_decode(s, sh - s->shards, word, to);
@@ -381,10 +404,22 @@ u32 tstore_word_cost(struct tstore *s, u32 word)
 {
 	if (!(word & TSTORE_WORD_PACKED))
 		return PAGE_SIZE;
-	if (word & TSTORE_WORD_SAME)
+	if (!tstore_word_has_chunk(word))
 		return TSTORE_SLOT_COST;
 	return TSTORE_SLOT_COST +
 	       tstore_class_size(tstore_page(s, tstore_word_span(word))->class);
+}
+
+/* What keeps the page of a chunk as it is; NULL if the chunk was damaged */
+static spinlock_t *tstore_chunk_lock(struct tstore *s,
+				     const struct tstore_chunk *head)
+{
+	if (head->owner >= s->nr_slots || head->shard >= s->nr_shards ||
+	    head->bytes > PAGE_SIZE)
+		return NULL;
+	if (!(head->codec & TSTORE_CHUNK_CONTENT))
+		return &s->shards[head->shard].L2_lock;
+	return s->dedup ? &s->dshards[head->shard].L3_lock : NULL;
 }
 
 /* Moves a chunk to another span of its class; false if that cannot be now */
@@ -392,18 +427,17 @@ static bool tstore_chunk_move(struct tstore *s, u32 class, u32 word)
 {
 	struct tstore_scratch *sc;
 	struct tstore_chunk head;
-	struct tstore_shard *sh;
 	struct tstore_page *page;
+	spinlock_t *lock;
 	u32 now, to = 0;
 
 	tstore_chunk_head(s, word, &head);
-	if (head.owner >= s->nr_slots || head.shard >= s->nr_shards ||
-	    head.bytes > PAGE_SIZE)
+	lock = tstore_chunk_lock(s, &head);
+	if (!lock)
 		return false;
 	page = tstore_page(s, head.owner);
-	sh = &s->shards[head.shard];
 	sc = tstore_scratch(s, head.shard);
-	spin_lock(&sh->L2_lock);
+	spin_lock(lock);
 	now = env_read_once(page->word);
 	/* not if it is on its way in or out */
 	if (now & TSTORE_WORD_STATE && (now & ~TSTORE_WORD_STATE) == word) {
@@ -422,7 +456,7 @@ static bool tstore_chunk_move(struct tstore *s, u32 class, u32 word)
 		env_store_release(&page->word, to | (now & TSTORE_WORD_STATE));
 		tstore_chunk_free(s, word, 0);
 	}
-	spin_unlock(&sh->L2_lock);
+	spin_unlock(lock);
 	return to;
 }
 
@@ -521,55 +555,6 @@ void tstore_packs_clear(struct tstore *s)
 	}
 }
 
-/* Puts the host's codecs where they are found; false if an id cannot be */
-bool tstore_codecs_init(struct tstore *s,
-			const struct tstore_codec *const *codecs)
-{
-	u32 i;
-
-	if (!codecs)
-		return true;
-	s->codec = codecs[0];
-	for (i = 0; codecs[i]; i++) {
-		if (!codecs[i]->id || codecs[i]->id >= TSTORE_CODECS ||
-		    s->codecs[codecs[i]->id])
-			return false;
-		s->codecs[codecs[i]->id] = codecs[i];
-	}
-	return true;
-}
-
-bool tstore_scratches_alloc(struct tstore *s)
-{
-	size_t work = 0;
-	u32 i;
-
-	for (i = 0; i < TSTORE_CODECS; i++)
-		if (s->codecs[i] && s->codecs[i]->work > work)
-			work = s->codecs[i]->work;
-	s->scratches = env_zalloc(TSTORE_SCRATCHES * sizeof(*s->scratches));
-	if (!s->scratches)
-		return false;
-	for (i = 0; i < TSTORE_SCRATCHES; i++) {
-		s->scratches[i].out = env_zalloc(PAGE_SIZE);
-		s->scratches[i].work = env_zalloc(work ? work : 1);
-		if (!s->scratches[i].out || !s->scratches[i].work)
-			return false;
-	}
-	return true;
-}
-
-void tstore_scratches_free(struct tstore *s)
-{
-	u32 i;
-
-	for (i = 0; s->scratches && i < TSTORE_SCRATCHES; i++) {
-		env_free(s->scratches[i].out);
-		env_free(s->scratches[i].work);
-	}
-	env_free(s->scratches);
-}
-
 /* Frames, pages and bytes that are packed */
 void tstore_packs_stats(struct tstore *s, struct tstore_stats *out)
 {
@@ -629,12 +614,13 @@ bool tstore_span_rejoin(struct tstore *s, u32 span)
 /**
  * tstore_chunk_rejoin() - have a page that was found keep its chunk, if any
  * @s: the store
- * @sh: its shard
+ * @shard: number of its shard
+ * @flags: as for tstore_page_encode()
  * @p: its slot
  *
  * Return: false if it is not there
  */
-bool tstore_chunk_rejoin(struct tstore *s, const struct tstore_shard *sh, u32 p)
+bool tstore_chunk_rejoin(struct tstore *s, u32 shard, u32 flags, u32 p)
 {
 	u32 word = tstore_page(s, p)->word & ~TSTORE_WORD_STATE;
 	u32 span = tstore_word_span(word);
@@ -642,7 +628,7 @@ bool tstore_chunk_rejoin(struct tstore *s, const struct tstore_shard *sh, u32 p)
 	struct tstore_chunk head;
 	struct tstore_page *page;
 
-	if (!(word & TSTORE_WORD_PACKED) || word & TSTORE_WORD_SAME)
+	if (!tstore_word_has_chunk(word))
 		return true;
 	if (span >= s->nr_frames)
 		return false;
@@ -652,7 +638,8 @@ bool tstore_chunk_rejoin(struct tstore *s, const struct tstore_shard *sh, u32 p)
 	    page->used & 1U << chunk)
 		return false;
 	tstore_chunk_head(s, word, &head);
-	if (head.owner != p || head.shard != sh - s->shards ||
+	if (head.owner != p || head.shard != shard ||
+	    (head.codec & TSTORE_CHUNK_CONTENT) != flags ||
 	    head.bytes + sizeof(head) > tstore_class_size(page->class))
 		return false;
 	page->used |= 1U << chunk;

@@ -254,7 +254,7 @@ void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
 	tstore_object_unlink(s, key, pages + solos, nr - solos);
 	for (i = 0; i < nr; i++)
 		if (words[i] & TSTORE_WORD_PACKED)
-			tstore_chunk_free(s, words[i], home);
+			tstore_word_free(s, c, words[i], home);
 	tstore_page_free(s, home, pages, nr);
 }
 

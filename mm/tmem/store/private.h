@@ -9,6 +9,7 @@
  *	L2_lock	shard	chains of the page hash, the pages on them, their frames
  *	L3_lock	oshard	chains of the object hash, the objects on them and the
  *			list of pages of each
+ *	L3_lock	dshard	chains of the hash of contents, and these
  *	L4_lock	client	charges, the eviction queue, pools and their objects
  *	L5_lock	scratch	memory to encode and decode in
  *	L6_lock	class	spans of chunks of one size
@@ -21,6 +22,7 @@
 #ifndef _TSTORE_PRIVATE_H
 #define _TSTORE_PRIVATE_H
 
+#include "arena.h"
 #include "codec.h"
 #include "ghost.h"
 #include "policy.h"
@@ -35,220 +37,6 @@ enum tstore_lock_level {
 	TSTORE_L7,
 	TSTORE_L8,
 };
-
-/* The first word of an arena that holds a store, and how it is laid out */
-#define TSTORE_MAGIC		0x65726f7473746d74ULL	/* "tmstore" */
-#define TSTORE_ARENA_VERSION	1
-
-/* No page or object: an impossible handle */
-#define TSTORE_NONE		(~0U)
-
-/* Pages handled under one hold of L2_lock */
-#define TSTORE_SLICE		16
-
-/* Neighbours that share a shard: a run touches two at most */
-#define TSTORE_SHARD_SHIFT	9
-
-/* Neighbours in neighbouring buckets, hence in one cache line */
-#define TSTORE_CLUSTER_SHIFT	3
-
-#define TSTORE_BANKS		16
-
-/* Frames are 32-bit numbers and so are the objects that fill them */
-#define TSTORE_MAX_FRAMES	0x2000000U
-#define TSTORE_MAX_SLOTS	1600U	/* for a hundred frames */
-
-/* Pages of an object that may be solo pages: see tstore_key_solo() */
-#define TSTORE_SOLO_SHIFT	4
-#define TSTORE_SOLO_PAGES	16U
-
-/*
- * The word of a page slot.  Its low bits are the state; for the first ones it is
- * all of the word, unless the page is packed: then it is in no frame of its own
- * but, as the rest of the word says, in a chunk of a span, or is made of one
- * byte.
- */
-enum tstore_page_state {
-	TSTORE_PAGE_FREE,	/* on a bank's list or in a put's hands */
-	TSTORE_PAGE_LIVE,	/* committed: on a chain of the page hash */
-	TSTORE_PAGE_SOLO,	/* the same, and it has the object's name */
-	TSTORE_PAGE_HELD,	/* no page: its frame is, in use otherwise */
-};
-
-#define TSTORE_WORD_STATE	0x3U
-#define TSTORE_WORD_PACKED	0x4U
-#define TSTORE_WORD_SHIFT	3
-#define TSTORE_WORD_SAME	0x80000000U	/* the byte is above the shift */
-#define TSTORE_CHUNK_BITS	4	/* chunk, and above it the span */
-
-/* Words of slots whose frames are held */
-#define TSTORE_PAGE_OBJECTS	(TSTORE_PAGE_HELD | 0 << TSTORE_WORD_SHIFT)
-#define TSTORE_PAGE_OUT		(TSTORE_PAGE_HELD | 1 << TSTORE_WORD_SHIFT)
-#define TSTORE_PAGE_SPAN	(TSTORE_PAGE_HELD | 2 << TSTORE_WORD_SHIFT)
-#define TSTORE_PAGE_PART	(TSTORE_PAGE_HELD | 3 << TSTORE_WORD_SHIFT)
-
-/* Chunks in frames, see pack.c */
-#define TSTORE_CLASSES		20
-#define TSTORE_SPAN_FRAMES	4
-#define TSTORE_SCRATCHES	8
-#define TSTORE_MAX_SHARDS	256
-#define TSTORE_MAX_SPAN		0x1000000U	/* numbers of their frames */
-
-/* Pages that do not get below this many percent are stored as they are */
-#define TSTORE_RAW_ABOVE	73
-
-/* What the slot of a packed page costs, with its part of the hashes */
-#define TSTORE_SLOT_COST	48
-
-static_assert(TSTORE_SOLO_PAGES <= TSTORE_SLICE, "flushed in one slice");
-
-/**
- * struct tstore_super - what the head of a store begins with
- * @magic: I: TSTORE_MAGIC; the last to be written
- * @version: I: TSTORE_ARENA_VERSION
- * @page_shift: I
- * @bytes: I: of the arena
- * @seed: I
- * @nr_frames: I
- * @max_clients: I
- * @max_pools: I
- * @check: I: of all above
- * @instances: L1: last pool instance given out
- * @nr_slots: I: covered by @check, too
- * @epochs: L1: last epoch given out
- */
-struct tstore_super {
-	u64 magic;
-	u32 version;
-	u32 page_shift;
-	u64 bytes;
-	u64 seed;
-	u32 nr_frames;
-	u32 max_clients;
-	u32 max_pools;
-	u32 check;
-	u32 instances;
-	u32 nr_slots;
-	u64 epochs;
-};
-
-static_assert(sizeof(struct tstore_super) == 64, "head of an arena");
-
-/**
- * struct tstore_record - what is to outlive a crash of a client: lives in the
- *	head, as do the idents of its pools
- * @used: L1: there is such a client
- * @frozen: L4 R: puts are refused
- * @weight: L4: against that of other clients
- * @reserved: zero
- * @tag: L4: the host's name for it
- * @limit: L4: most pages of both kinds
- * @min: L4: pages that it is sure of
- * @epoch: L4: of the last attach; 0: none yet
- * @features: L4: negotiated by it
- * @unused: zero
- */
-struct tstore_record {
-	u32 used;
-	u32 frozen;
-	u32 weight;
-	u32 reserved;
-	u64 tag;
-	u64 limit;
-	u64 min;
-	u64 epoch;
-	u64 features;
-	u64 unused;
-};
-
-static_assert(sizeof(struct tstore_record) == 64, "record of a client");
-
-/**
- * struct tstore_page - one page: lives in the arena
- * @word: see above; the store that commits a page is the last one of its put.
- *	Written under L2 of its shard, or by the only owner.
- * @hnext: L2: chain of the page hash; L7: list of a bank
- * @obj: I R: handle of its object
- * @head: I: part of a span: the slot that describes the span
- * @owner: I R: solo: number of its pool, and the index in the low bits
- * @seq: L2: seq of its put
- * @index: I: index in the object
- * @onext: L3: list of the object's pages, circular
- * @oprev: L3
- * @name: I: solo: the first two words of its object's name, and the third is 0
- * @part: I: span: its other frames
- * @class: I: span: size of its chunks
- * @listed: L6: span: on the list of its class
- * @closed: L6: span: being emptied, so no chunk of it is to be taken
- * @used: L6 R: span: bit i: chunk i is taken
- * @free_obj: L7: objects: first free object slot of the frame
- * @free_objs: L7: objects: number of those
- * @qnext: L4: the client's eviction queue, circular; persistent: not used;
- *	L7: objects: the bank's frames that have free object slots, circular;
- *	L6: span: those of its class that have free chunks, circular
- * @qprev: L4; L7; L6
- */
-struct tstore_page {
-	u32 word;
-	u32 hnext;
-	union {
-		u32 obj;
-		u32 owner;
-		u32 head;
-	};
-	u32 seq;
-	union {
-		struct {
-			u64 index;
-			u32 onext;
-			u32 oprev;
-		};
-		u64 name[2];
-		struct {
-			u32 free_obj;
-			u32 free_objs;
-		};
-		struct {
-			u32 part[TSTORE_SPAN_FRAMES - 1];
-			u8 class;
-			u8 listed:1;
-			u8 closed:1;
-			u16 used;
-		};
-	};
-	u32 qnext;
-	u32 qprev;
-};
-
-static_assert(sizeof(struct tstore_page) == 40, "page slot");
-
-/* tstore_object.count: somebody walks the list, so the object must stay */
-#define TSTORE_WALKED		0x80000000U
-
-/**
- * struct tstore_object - one object: lives in a frame of the arena
- * @name: I: the client's name for it
- * @hnext: L3: chain of the object hash; L7: list of a bank
- * @pool: I: number of its pool in the store; TSTORE_NONE in a free slot
- * @first: L3: oldest page, or TSTORE_NONE
- * @count: L3: pages, and TSTORE_WALKED
- * @pnext: L4: list of the pool's objects, circular
- * @pprev: L4
- */
-struct tstore_object {
-	u64 name[3];
-	u32 hnext;
-	u32 pool;
-	u32 first;
-	u32 count;
-	u32 pnext;
-	u32 pprev;
-};
-
-static_assert(sizeof(struct tstore_object) == 48, "object slot");
-
-#define TSTORE_OBJECTS_PER_FRAME \
-	((u32)(PAGE_SIZE / sizeof(struct tstore_object)))
 
 enum tstore_shard_stat {
 	TSTORE_STORED,
@@ -271,6 +59,14 @@ struct tstore_shard {
 struct tstore_oshard {
 	spinlock_t L3_lock;	/* see the table above */
 	u32 *buckets;		/* I: s->oshard_buckets heads of chains, L3 */
+};
+
+/* A part of the hash of contents */
+struct tstore_dshard {
+	spinlock_t L3_lock;	/* see the table above */
+	u32 *buckets;		/* I: s->oshard_buckets heads of chains, L3 */
+	u64 contents;		/* L3: their number */
+	u64 refs;		/* L3: pages that name them */
 };
 
 /* Some of the free slots; whoever finds its own bank empty tries the others */
@@ -299,6 +95,7 @@ struct tstore_scratch {
 	spinlock_t L5_lock;	/* see the table above */
 	void *work;		/* I: the codec's, L5 */
 	void *out;		/* I: a page, L5 */
+	void *page;		/* I: another one, L5 */
 };
 
 enum tstore_kind {
@@ -373,11 +170,12 @@ struct tstore {
 	struct tstore_record *records;	/* I: max_clients */
 	u32 *idents;		/* I: max_clients * max_pools */
 	struct tstore_page *pages;	/* I: nr_slots slots */
-	u32 *buckets;		/* I: of both hashes */
+	u32 *buckets;		/* I: of all hashes */
+	u64 nr_buckets;		/* I */
 	u8 *frames;		/* I: nr_frames frames */
 	u32 nr_frames;		/* I */
 	u32 nr_slots;		/* I: the first nr_frames have a frame each */
-	u32 nr_shards;		/* I: of both hashes, a power of two */
+	u32 nr_shards;		/* I: of each hash, a power of two */
 	u32 shard_buckets;	/* I */
 	u32 oshard_buckets;	/* I */
 	u32 max_clients;	/* I */
@@ -387,6 +185,7 @@ struct tstore {
 	struct tstore_recovery recovery;	/* I */
 	struct tstore_shard *shards;	/* I: nr_shards */
 	struct tstore_oshard *oshards;	/* I: nr_shards */
+	struct tstore_dshard *dshards;	/* I: nr_shards, or NULL: no dedup */
 	struct tstore_bank banks[TSTORE_BANKS];	/* I */
 	struct tstore_pack packs[TSTORE_CLASSES];	/* I */
 	struct tstore_scratch *scratches;	/* I: TSTORE_SCRATCHES, or NULL */
@@ -397,6 +196,7 @@ struct tstore {
 	u32 out;			/* L1 R: frames that are out */
 	bool ghosts;			/* I */
 	bool lasting;			/* I: the arena begins with the head */
+	bool dedup;			/* I: equal pages are kept once */
 };
 
 /**
@@ -468,33 +268,6 @@ static inline void *tstore_page_data(struct tstore *s, u32 p)
 	return tstore_frame(s, p);
 }
 
-static inline u32 tstore_page_state(const struct tstore_page *page)
-{
-	return env_read_once(page->word) & TSTORE_WORD_STATE;
-}
-
-static inline bool tstore_page_solo(const struct tstore_page *page)
-{
-	return tstore_page_state(page) == TSTORE_PAGE_SOLO;
-}
-
-/* Of a packed page, the word but for the state */
-static inline u32 tstore_word_packed(u32 span, u32 chunk)
-{
-	return (span << TSTORE_CHUNK_BITS | chunk) << TSTORE_WORD_SHIFT |
-	       TSTORE_WORD_PACKED;
-}
-
-static inline u32 tstore_word_span(u32 word)
-{
-	return word >> (TSTORE_WORD_SHIFT + TSTORE_CHUNK_BITS);
-}
-
-static inline u32 tstore_word_chunk(u32 word)
-{
-	return word >> TSTORE_WORD_SHIFT & ((1U << TSTORE_CHUNK_BITS) - 1);
-}
-
 /* Frames that a client's pages amount to */
 static inline u64 tstore_used(u64 bytes)
 {
@@ -530,8 +303,11 @@ void tstore_object_adopt(struct tstore *s, u32 p);
 bool tstore_object_trim(struct tstore *s);
 
 /* pack.c: several pages in a frame */
-u32 tstore_page_encode(struct tstore *s, const struct tstore_shard *sh,
+u32 tstore_page_same(const void *data);
+u32 tstore_page_encode(struct tstore *s, u32 shard, u32 flags,
 		       const void *data, u32 p);
+bool tstore_page_decode(struct tstore *s, u32 shard, u32 word, void *to);
+bool tstore_chunk_is(struct tstore *s, u32 shard, u32 word, const void *data);
 bool tstore_page_read_locked(struct tstore *s, struct tstore_shard *sh, u32 p,
 			     void *to);
 u32 tstore_word_cost(struct tstore *s, u32 word);
@@ -539,16 +315,30 @@ void tstore_chunk_free(struct tstore *s, u32 word, u32 home);
 bool tstore_compact(struct tstore *s);
 void tstore_packs_init(struct tstore *s);
 void tstore_packs_clear(struct tstore *s);
+void tstore_packs_stats(struct tstore *s, struct tstore_stats *out);
+bool tstore_span_rejoin(struct tstore *s, u32 span);
+bool tstore_chunk_rejoin(struct tstore *s, u32 shard, u32 flags, u32 p);
+void tstore_span_settle(struct tstore *s, u32 span);
+bool tstore_span_has(struct tstore *s, u32 span, u32 frame);
+
+/* scratch.c: codecs, and memory for them */
 bool tstore_codecs_init(struct tstore *s,
 			const struct tstore_codec *const *codecs);
 bool tstore_scratches_alloc(struct tstore *s);
 void tstore_scratches_free(struct tstore *s);
-void tstore_packs_stats(struct tstore *s, struct tstore_stats *out);
-bool tstore_span_rejoin(struct tstore *s, u32 span);
-bool tstore_chunk_rejoin(struct tstore *s, const struct tstore_shard *sh,
-			 u32 p);
-void tstore_span_settle(struct tstore *s, u32 span);
-bool tstore_span_has(struct tstore *s, u32 span, u32 frame);
+
+/* dedup.c: pages that are kept once */
+u32 tstore_content_get(struct tstore *s, struct tstore_client *c, u32 frame,
+		       bool pack);
+bool tstore_content_read(struct tstore *s, u32 p, void *to);
+void tstore_word_free(struct tstore *s, struct tstore_client *c, u32 word,
+		      u32 home);
+void tstore_contents_clear(struct tstore *s);
+void tstore_contents_begin(struct tstore *s);
+bool tstore_content_rejoin(struct tstore *s, u32 client, u32 p);
+void tstore_contents_settle(struct tstore *s);
+u32 tstore_content_cost(struct tstore *s, u32 word);
+void tstore_contents_stats(struct tstore *s, struct tstore_stats *out);
 
 /* store.c: what recover.c has to do likewise */
 int tstore_alloc(const struct tstore_config *cfg, struct tstore **out);

@@ -194,6 +194,18 @@ static bool tstore_recover_name(struct tstore *s, struct tstore_found *f,
 	return tstore_key_solo(&f->key, f->index) == tstore_page_solo(page);
 }
 
+/* Is a page where it says? */
+static bool tstore_recover_place(struct tstore *s, struct tstore_found *f,
+				 struct tstore_shard *sh)
+{
+	u32 word = tstore_page(s, f->p)->word;
+
+	if (tstore_word_is_shared(word))
+		return tstore_content_rejoin(s, f->key.client - s->clients,
+					     tstore_word_content(word));
+	return tstore_chunk_rejoin(s, sh - s->shards, 0, f->p);
+}
+
 /*
  * Hashes a page, and adds it to its object; false if there is one already, or if
  * it is not where it says
@@ -207,7 +219,7 @@ static bool tstore_recover_page(struct tstore *s, struct tstore_found *f)
 
 	spin_lock(&sh->L2_lock);
 	link = tstore_page_find_locked(s, sh, &f->key, f->index);
-	fresh = *link == TSTORE_NONE && tstore_chunk_rejoin(s, sh, f->p);
+	fresh = *link == TSTORE_NONE && tstore_recover_place(s, f, sh);
 	if (fresh) {
 		page->hnext = TSTORE_NONE;
 		*link = f->p;
@@ -223,6 +235,7 @@ static void tstore_recover_charge(struct tstore *s,
 				  const struct tstore_found *found, u32 nr)
 {
 	struct tstore_client *c = NULL;
+	struct tstore_page *page;
 	enum tstore_kind kind;
 	u32 i;
 
@@ -234,11 +247,11 @@ static void tstore_recover_charge(struct tstore *s,
 			spin_lock(&c->L4_lock);
 		}
 		kind = tstore_key_kind(&found[i].key);
+		page = tstore_page(s, found[i].p);
 		tstore_charge_locked(c, kind, 1,
-				     tstore_word_cost(s, tstore_page(s,
-							found[i].p)->word));
+				     tstore_word_cost(s, page->word));
 		found[i].key.pool->pages++;
-		if (tstore_page_solo(tstore_page(s, found[i].p)))
+		if (tstore_page_solo(page))
 			tstore_solo_add_locked(c, found[i].key.pool,
 					       found[i].p);
 		if (kind == TSTORE_EPHEMERAL)
@@ -249,9 +262,11 @@ static void tstore_recover_charge(struct tstore *s,
 	s->recovery.pages += nr;
 }
 
-/* Frames that were looked at already; those that cannot be so are damaged */
+/* Slots that name no page; those that cannot be so are damaged */
 static bool tstore_recover_held(struct tstore *s, u32 p, u32 word)
 {
+	if (s->dedup && tstore_page_is_content(tstore_page(s, p)))
+		return true;
 	if (p >= s->nr_frames)
 		return false;
 	if (word == TSTORE_PAGE_PART && !tstore_recover_part(s, p)) {
@@ -316,7 +331,8 @@ static int tstore_super_check(const struct tstore *s, u64 bytes)
 		return -EOPNOTSUPP;
 	if (super->check != tstore_super_sum(super))
 		return -EFAULT;
-	if (super->page_shift != PAGE_SHIFT || super->bytes != bytes ||
+	if (super->page_shift != PAGE_SHIFT || super->dedup != s->dedup ||
+	    super->bytes != bytes ||
 	    super->nr_frames != s->nr_frames ||
 	    super->nr_slots != s->nr_slots ||
 	    super->max_clients != s->max_clients ||
@@ -341,13 +357,16 @@ static int tstore_recover(struct tstore *s)
 	tstore_buckets_clear(s);
 	tstore_banks_clear(s);
 	tstore_packs_clear(s);
+	tstore_contents_clear(s);
 	tstore_recover_frames(s);
+	tstore_contents_begin(s);
 	for (p = 0; p < s->nr_slots; p += TSTORE_BATCH) {
 		left = s->nr_slots - p;
 		tstore_recover_batch(s, p, p + (left < TSTORE_BATCH ? left :
 						TSTORE_BATCH), found);
 		env_relax();
 	}
+	tstore_contents_settle(s);
 	tstore_recover_settle(s);
 	tstore_banks_fill(s);
 out:

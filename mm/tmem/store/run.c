@@ -99,6 +99,34 @@ static u32 tstore_put_copy(struct tstore *s, struct tstore_put_slice *ps)
 	return i;
 }
 
+/* Does it pay to pack the pages of this pool?  See tstore_put_learn_locked(). */
+static bool tstore_put_packs(struct tstore *s,
+			     const struct tstore_put_slice *ps)
+{
+	return s->codec && !env_read_once(ps->key->pool->unpacked);
+}
+
+/*
+ * Has a page of the slice be where it takes less; @bare is the slot that it will
+ * have then.  Returns the word of that, or 0 if the page stays where it is.
+ */
+static u32 tstore_put_smaller(struct tstore *s, struct tstore_put_slice *ps,
+			      u32 i, u32 bare)
+{
+	u32 frame = ps->pages[i], home = tstore_shard_home(s, ps->sh);
+	u32 word = tstore_page_same(tstore_page_data(s, frame));
+
+	if (!word && s->dedup)
+		return tstore_content_get(s, ps->key->client, frame,
+					  tstore_put_packs(s, ps));
+	if (!word)
+		word = tstore_page_encode(s, ps->sh - s->shards, 0,
+					  tstore_page_data(s, frame), bare);
+	if (word)
+		tstore_page_free(s, home, &frame, 1);
+	return word;
+}
+
 /* Moves what gets smaller by it from frames to chunks */
 static void tstore_put_encode(struct tstore *s, struct tstore_put_slice *ps,
 			      u32 nr)
@@ -108,12 +136,9 @@ static void tstore_put_encode(struct tstore *s, struct tstore_put_slice *ps,
 	u32 i;
 
 	for (i = 0; i < nr && bare != TSTORE_NONE; i++) {
-		ps->words[i] = tstore_page_encode(s, ps->sh,
-						  tstore_page_data(s, ps->pages[i]),
-						  bare);
+		ps->words[i] = tstore_put_smaller(s, ps, i, bare);
 		if (!ps->words[i])
 			continue;
-		tstore_page_free(s, home, &ps->pages[i], 1);
 		ps->pages[i] = bare;
 		ps->bytes -= PAGE_SIZE - tstore_word_cost(s, ps->words[i]);
 		bare = tstore_bare_alloc(s, home);
@@ -134,7 +159,7 @@ static void tstore_put_release(struct tstore *s, struct tstore_put_slice *ps,
 	for (i = nr; i < ps->nr; i++) {
 		bytes += tstore_word_cost(s, ps->words[i]);
 		if (ps->words[i])
-			tstore_chunk_free(s, ps->words[i], home);
+			tstore_word_free(s, c, ps->words[i], home);
 	}
 	tstore_page_free(s, home, ps->pages + nr, ps->nr - nr);
 	spin_lock(&c->L4_lock);
@@ -143,18 +168,23 @@ static void tstore_put_release(struct tstore *s, struct tstore_put_slice *ps,
 	spin_unlock(&c->L4_lock);
 }
 
-/* Does it pay to pack the pages of this pool?  See tstore_put_learn_locked(). */
-static bool tstore_put_packs(struct tstore *s,
-			     const struct tstore_put_slice *ps)
+static bool tstore_put_got_smaller(struct tstore *s, u32 word)
 {
-	return s->codec && !env_read_once(ps->key->pool->unpacked);
+	struct tstore_page *content;
+
+	if (tstore_word_is_shared(word)) {
+		content = tstore_page(s, tstore_word_content(word));
+		word = env_read_once(content->word);
+	}
+	return word & TSTORE_WORD_PACKED;
 }
 
 /*
  * A pool whose pages hardly get smaller is left alone for a while, and then
  * tried again.
  */
-static void tstore_put_learn_locked(struct tstore_put_slice *ps, u32 nr)
+static void tstore_put_learn_locked(struct tstore *s,
+				    struct tstore_put_slice *ps, u32 nr)
 {
 	struct tstore_pool *pool = ps->key->pool;
 	u32 i;
@@ -166,7 +196,7 @@ static void tstore_put_learn_locked(struct tstore_put_slice *ps, u32 nr)
 		return;
 	}
 	for (i = 0; i < nr; i++)
-		pool->packed += ps->words[i] != 0;
+		pool->packed += tstore_put_got_smaller(s, ps->words[i]);
 	pool->tried += nr;
 	if (pool->tried < TSTORE_PACK_TRIES)
 		return;
@@ -205,7 +235,7 @@ static int tstore_put_commit_locked(struct tstore *s,
 					ps->pages[i], ps->words[i]);
 
 	spin_lock(&c->L4_lock);
-	tstore_put_learn_locked(ps, nr);
+	tstore_put_learn_locked(s, ps, nr);
 	ps->key->pool->pages += nr;
 	for (i = 0; i < solo; i++)
 		tstore_solo_add_locked(c, ps->key->pool, ps->pages[i]);
@@ -243,7 +273,7 @@ static u32 tstore_put_fill_locked(struct tstore *s,
 
 	env_assert_held(&ps->sh->L2_lock);
 	memset(ps->words, 0, sizeof(ps->words));
-	if (!tstore_put_packs(s, ps))
+	if (!s->dedup && !tstore_put_packs(s, ps))
 		return tstore_put_copy(s, ps);
 
 	spin_unlock(&ps->sh->L2_lock);

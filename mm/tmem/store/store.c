@@ -18,10 +18,12 @@
  *	| head | page slots | page hash | object hash |  frame  |  frame  | ...
  *
  * The head tells how the rest is laid out, which clients there are and which
- * pools they have; it is elsewhere if the arena is not to outlive its process.  A page slot (40 bytes) describes one page, a bucket of each
- * hash is the 32-bit handle of the first slot on its chain, a frame holds a
- * page, 85 object slots (48 bytes each), or a part of several pages that were
- * packed, see pack.c.  There are no pointers in it, so it can be mapped anywhere.
+ * pools they have; it is elsewhere if the arena is not to outlive its process.
+ * A page slot (40 bytes) describes one page, a bucket of each hash is the 32-bit
+ * handle of the first slot on its chain, a frame holds a page, 85 object slots
+ * (48 bytes each), or a part of several pages that were packed, see pack.c.
+ * With dedup there is a third hash, see dedup.c.  There are no pointers in it,
+ * so it can be mapped anywhere.
  * For every frame there are one slot, one page bucket and a quarter of an object
  * bucket: 45 bytes, 1.1 %.
  *
@@ -255,6 +257,9 @@ out:
 /* Page slots for a hundred frames, if pages are packed and the host is silent */
 #define TSTORE_PACKED_SLOTS	250
 
+/* The same if equal ones are kept once: one for a name, one for a content */
+#define TSTORE_DEDUP_SLOTS	350
+
 /* Head, records of clients and idents of pools */
 static size_t tstore_head_bytes(const struct tstore *s)
 {
@@ -284,8 +289,10 @@ static u64 tstore_layout(struct tstore *s, u32 frames, u32 percent)
 	s->nr_shards = tstore_shards_for(frames);
 	s->shard_buckets = slots > s->nr_shards ? slots / s->nr_shards : 1;
 	s->oshard_buckets = s->shard_buckets / 4 + 1;
-	bytes += (u64)s->nr_shards * (s->shard_buckets + s->oshard_buckets) *
-		 sizeof(u32);
+	s->nr_buckets = (u64)s->nr_shards *
+			(s->shard_buckets + s->oshard_buckets +
+			 (s->dedup ? s->oshard_buckets : 0));
+	bytes += s->nr_buckets * sizeof(u32);
 	bytes = (bytes + PAGE_SIZE - 1) & ~(u64)(PAGE_SIZE - 1);
 	s->metadata = bytes;
 	return bytes;
@@ -296,14 +303,18 @@ static int tstore_arena_init(struct tstore *s,
 {
 	u32 percent = cfg->slots;
 	u8 *arena = cfg->arena;
-	u64 frames;
+	u64 frames, each;
 
+	if (!percent && s->dedup)
+		percent = TSTORE_DEDUP_SLOTS;
 	if (!percent)
 		percent = s->codec ? TSTORE_PACKED_SLOTS : 100;
-	frames = cfg->bytes / (PAGE_SIZE + TSTORE_PAGE_COST * percent / 100);
+	each = TSTORE_PAGE_COST + s->dedup;
+	frames = cfg->bytes / (PAGE_SIZE + each * percent / 100);
 	if (!arena || (uintptr_t)arena & (PAGE_SIZE - 1) || percent < 100 ||
 	    percent > TSTORE_MAX_SLOTS || frames > TSTORE_MAX_FRAMES ||
-	    (s->codec && frames > TSTORE_MAX_SPAN))
+	    (s->codec && frames > TSTORE_MAX_SPAN) ||
+	    (s->dedup && frames * percent / 100 > TSTORE_MAX_CONTENT))
 		return -EINVAL;
 	/* rounding and the one extra bucket of each shard may cost a few */
 	while (frames && tstore_layout(s, frames, percent) +
@@ -330,7 +341,8 @@ static int tstore_arena_init(struct tstore *s,
 /* Of what does not change in a head */
 u32 tstore_super_sum(const struct tstore_super *super)
 {
-	u64 h = tstore_mix(super->version, super->page_shift);
+	u64 h = tstore_mix(super->version,
+			   (u32)super->dedup << 16 | super->page_shift);
 
 	h = tstore_mix(h, super->bytes);
 	h = tstore_mix(h, super->seed);
@@ -348,6 +360,7 @@ static void tstore_super_init(struct tstore *s, u64 bytes)
 	memset(super, 0, tstore_head_bytes(s));
 	super->version = TSTORE_ARENA_VERSION;
 	super->page_shift = PAGE_SHIFT;
+	super->dedup = s->dedup;
 	super->bytes = bytes;
 	super->seed = s->seed;
 	super->nr_frames = s->nr_frames;
@@ -374,6 +387,11 @@ static void tstore_shards_init(struct tstore *s)
 		s->oshards[i].buckets = end;
 		end += s->oshard_buckets;
 	}
+	for (i = 0; s->dedup && i < s->nr_shards; i++) {
+		env_lock_init(&s->dshards[i].L3_lock, TSTORE_L3);
+		s->dshards[i].buckets = end;
+		end += s->oshard_buckets;
+	}
 }
 
 /**
@@ -393,17 +411,16 @@ void tstore_reset(struct tstore *s)
 	tstore_buckets_clear(s);
 	tstore_banks_clear(s);
 	tstore_packs_clear(s);
+	tstore_contents_clear(s);
 	tstore_banks_fill(s);
 }
 
 void tstore_buckets_clear(struct tstore *s)
 {
-	u32 *end = s->buckets + (u64)s->nr_shards *
-				(s->shard_buckets + s->oshard_buckets);
-	u32 *bucket;
+	u64 i;
 
-	for (bucket = s->buckets; bucket < end; bucket++)
-		*bucket = TSTORE_NONE;
+	for (i = 0; i < s->nr_buckets; i++)
+		s->buckets[i] = TSTORE_NONE;
 }
 
 /* All of a store but its clients */
@@ -412,6 +429,7 @@ void tstore_free(struct tstore *s)
 	tstore_scratches_free(s);
 	env_free(s->shares);
 	env_free(s->clients);
+	env_free(s->dshards);
 	env_free(s->oshards);
 	env_free(s->shards);
 	if (!s->lasting)
@@ -440,6 +458,7 @@ int tstore_alloc(const struct tstore_config *cfg, struct tstore **out)
 					    TSTORE_DEFAULT_CLIENTS;
 	s->ghosts = cfg->ghosts;
 	s->lasting = cfg->lasting;
+	s->dedup = cfg->dedup;
 	err = -EINVAL;
 	if ((u64)s->max_pools * s->max_clients >=
 	    TSTORE_NONE >> TSTORE_SOLO_SHIFT)
@@ -454,9 +473,12 @@ int tstore_alloc(const struct tstore_config *cfg, struct tstore **out)
 		goto err_free;
 	s->shards = env_zalloc(s->nr_shards * sizeof(*s->shards));
 	s->oshards = env_zalloc(s->nr_shards * sizeof(*s->oshards));
+	if (s->dedup)
+		s->dshards = env_zalloc(s->nr_shards * sizeof(*s->dshards));
 	s->clients = env_zalloc(s->max_clients * sizeof(*s->clients));
 	s->shares = env_zalloc(s->max_clients * sizeof(*s->shares));
-	if (!s->shards || !s->oshards || !s->clients || !s->shares)
+	if (!s->shards || !s->oshards || !s->clients || !s->shares ||
+	    (s->dedup && !s->dshards))
 		goto err_free;
 
 	env_lock_init(&s->L1_lock, TSTORE_L1);
@@ -537,6 +559,7 @@ void tstore_stats(struct tstore *s, struct tstore_stats *out)
 	out->damaged = s->recovery.damaged;
 	out->free = tstore_pages_free(s);
 	tstore_packs_stats(s, out);
+	tstore_contents_stats(s, out);
 	for (i = 0; i < TSTORE_BANKS; i++) {
 		spin_lock(&s->banks[i].L7_lock);
 		out->object_frames += s->banks[i].object_frames;

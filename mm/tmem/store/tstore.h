@@ -13,7 +13,8 @@
  *	u8 u16 u32 u64 s32 s64 bool size_t uintptr_t NULL true false
  *	PAGE_SIZE PAGE_SHIFT
  *	spinlock_t spin_lock() spin_unlock()
- *	memcpy() memset() ARRAY_SIZE() static_assert() __always_unused
+ *	memcpy() memset() memcmp() ARRAY_SIZE() static_assert()
+ *	__always_unused
  *	EPERM ENOENT ENXIO EFAULT EBUSY EEXIST EINVAL ENOSPC ENOMEM ENOTCONN
  *	EOPNOTSUPP EDQUOT, with the numbers of Linux
  *	struct tmem_req and its kin: include/uapi/linux/tmem.h
@@ -66,8 +67,10 @@ struct tstore_codec;
  *	that want to know; takes 300 KiB a client
  * @lasting: the arena is one that outlives the process, such as a shared
  *	mapping of a file, and tstore_open() is to go on with it
+ * @dedup: keep pages of a client that are equal once
  * @slots: most pages for a hundred frames, if pages are packed: 100 to 1600; each
- *	takes 45 bytes.  0: 250 with codecs, 100 without
+ *	takes 45 bytes.  With @dedup a page takes one, and each that is unlike
+ *	all others another.  0: 350 with @dedup, 250 with codecs, 100 without
  * @codecs: with which pages are packed, the first one those that are put from
  *	now on, ended by NULL; NULL: pages are kept as they are
  * @seed: a number that clients cannot guess; keeps them from choosing names
@@ -81,6 +84,7 @@ struct tstore_config {
 	unsigned int max_pools;
 	bool ghosts;
 	bool lasting;
+	bool dedup;
 	unsigned int slots;
 	const struct tstore_codec *const *codecs;
 	u64 seed;
@@ -98,6 +102,8 @@ struct tstore_config {
  * @packed: those pages
  * @packed_bytes: what they and their heads come to
  * @chunk_bytes: what they lie in
+ * @sharing: pages of which there may be several that are equal
+ * @contents: as many of these as there are if equal ones count once
  * @metadata: bytes of the arena that are not frames
  * @stored: pages accepted
  * @replaced: older copies dropped by a put
@@ -122,6 +128,8 @@ struct tstore_stats {
 	u64 packed;
 	u64 packed_bytes;
 	u64 chunk_bytes;
+	u64 sharing;
+	u64 contents;
 	u64 metadata;
 	u64 stored;
 	u64 replaced;

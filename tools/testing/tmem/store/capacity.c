@@ -4,7 +4,8 @@
  *
  * Pages of programs, of text and of the heap of a process are put into a store
  * until it refuses one, for each codec, and then compared.  What a codec is worth
- * on pages of zeroes nobody wants to know.
+ * on pages of zeroes nobody wants to know.  Then each page is put once into a
+ * store that keeps equal ones once.
  *
  * Usage: capacity TEXT...; the texts are files
  */
@@ -84,8 +85,8 @@ static unsigned long read_texts(char **paths)
 	return bytes / PAGE_SIZE;
 }
 
-/* The heap of an interpreter that has a dictionary of words, and a list */
-static unsigned long read_heap(void)
+/* Appends the heap of an interpreter that has a dictionary of words, and a list */
+static unsigned long read_heap(unsigned long nr)
 {
 	static const char script[] =
 		"import sys, os\n"
@@ -95,7 +96,7 @@ static unsigned long read_heap(void)
 		"l = [(k, len(v)) for k, v in d.items()]\n"
 		"os.write(1, b'x')\n"
 		"sys.stdin.read()\n";
-	unsigned long from, to, at, nr = 0;
+	unsigned long from, to, at;
 	int in[2], out[2], mem;
 	char line[256], path[64];
 	pid_t pid;
@@ -151,7 +152,7 @@ static int request(struct tstore_client *c, u8 op, unsigned long nr, void *data)
 	return req.status;
 }
 
-static struct tstore *store_open(const struct tstore_codec *codec,
+static struct tstore *store_open(const struct tstore_codec *codec, bool dedup,
 				 struct tstore_client **c, void **arena)
 {
 	const struct tstore_codec *codecs[] = { codec, NULL };
@@ -159,8 +160,9 @@ static struct tstore *store_open(const struct tstore_codec *codec,
 		.max_clients = 1,
 		.max_pools = 1,
 		.slots = 400,
+		.dedup = dedup,
 		.codecs = codec ? codecs : NULL,
-		.bytes = FRAMES * (PAGE_SIZE + 181) + 3 * PAGE_SIZE,
+		.bytes = FRAMES * (PAGE_SIZE + 181 + 4 * dedup) + 3 * PAGE_SIZE,
 	};
 	struct tmem_attach at = {
 		.version = TMEM_ABI_VERSION,
@@ -207,7 +209,7 @@ static double measure(const char *content, const struct tstore_codec *codec,
 	unsigned long i;
 	void *arena;
 
-	s = store_open(codec, &c, &arena);
+	s = store_open(codec, false, &c, &arena);
 	put = now();
 	for (n = 0; n < MAX_PAGES; n++)
 		if (request(c, TMEM_OP_PUT, n, pages + n % nr * PAGE_SIZE))
@@ -238,6 +240,46 @@ static double measure(const char *content, const struct tstore_codec *codec,
 	return held;
 }
 
+/* Puts each page once, with and without dedup; returns contents per page */
+static double measure_dedup(const char *content,
+			    const struct tstore_codec *codec, unsigned long nr)
+{
+	unsigned long i, n[2], same = 0;
+	unsigned char page[PAGE_SIZE];
+	struct tstore_stats st[2];
+	double put[2], get[2];
+	struct tstore_client *c;
+	struct tstore *s;
+	void *arena;
+	int on;
+
+	for (on = 0; on < 2; on++) {
+		s = store_open(codec, on, &c, &arena);
+		put[on] = now();
+		for (n[on] = 0; n[on] < nr; n[on]++)
+			if (request(c, TMEM_OP_PUT, n[on],
+				    pages + n[on] * PAGE_SIZE))
+				break;
+		put[on] = (now() - put[on]) / n[on];
+		tstore_stats(s, &st[on]);
+		get[on] = now();
+		for (i = 0; i < n[on]; i++)
+			if (!request(c, TMEM_OP_GET, i, page))
+				same += !memcmp(page, pages + i * PAGE_SIZE,
+						PAGE_SIZE);
+		get[on] = (now() - get[on]) / n[on];
+		tstore_client_destroy(c);
+		tstore_destroy(s);
+		free(arena);
+	}
+	printf("# %-9s %-8s dedup: %5.2f contents a page, put %6.0f ns (%.0f without), get %5.0f ns (%.0f)\n",
+	       content, codec ? codec->name : "none",
+	       (double)st[1].contents / st[1].sharing, put[1], put[0], get[1],
+	       get[0]);
+	expect(same == n[0] + n[1], "pages come back with dedup, too");
+	return (double)st[1].contents / st[1].sharing;
+}
+
 static void content(const char *name, unsigned long nr, double least)
 {
 	double none, own, lz4, zstd;
@@ -255,10 +297,16 @@ static void content(const char *name, unsigned long nr, double least)
 	expect(own > least, "packing pays");
 	expect(own > 0.95 * lz4, "the small codec is about as good");
 	expect(zstd > lz4, "zstd packs more");
+	if (nr > FRAMES / 2)
+		nr = FRAMES / 2;
+	measure_dedup(name, NULL, nr);
+	measure_dedup(name, &tstore_lz4, nr);
 }
 
 int main(int argc, char **argv)
 {
+	unsigned long i, nr;
+
 	if (argc < 2) {
 		fprintf(stderr, "Usage: capacity TEXT...\n");
 		return 2;
@@ -269,7 +317,16 @@ int main(int argc, char **argv)
 	tmem_libzstd_init();
 	content("programs", read_programs(), 1.05);
 	content("text", read_texts(argv + 1), 1.4);
-	content("heap", read_heap(), 1.8);
+	nr = read_heap(0);
+	content("heap", nr, 1.8);
+	nr = read_heap(nr);
+	measure_dedup("two heaps", NULL, nr < FRAMES ? nr : FRAMES);
+	/* the same pages at the same places */
+	for (i = 0; i < FRAMES / 2; i++)
+		memcpy(pages + (FRAMES / 2 + i) * PAGE_SIZE,
+		       pages + i * PAGE_SIZE, PAGE_SIZE);
+	expect(measure_dedup("a fork", NULL, FRAMES) <= 0.5,
+	       "equal pages are kept once");
 	printf("%u passed, %u failed, 0 skipped\n", passed, failed);
 	return !!failed;
 }

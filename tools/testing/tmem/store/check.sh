@@ -65,6 +65,7 @@ run gcc-tsan-stress "$out/gcc-tsan-stress" --seconds "$stress_seconds"
 run clang-tsan-stress "$out/clang-tsan-stress" --seconds "$stress_seconds"
 run gcc-asan-stress "$out/gcc-asan-stress" --seconds "$stress_seconds"
 run gcc-tsan-stress-pack "$out/gcc-tsan-stress" --pack --seconds "$stress_seconds"
+run gcc-tsan-stress-dedup "$out/gcc-tsan-stress" --pack --dedup --seconds "$stress_seconds"
 run gcc-asan-stress-pack "$out/gcc-asan-stress" --pack --seconds "$stress_seconds"
 run gcc-asan-replay "$out/gcc-asan-replay"
 one fuzz sh -c "cd '$out' && ./fuzz -max_total_time=$fuzz_seconds \

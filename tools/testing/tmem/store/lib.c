@@ -60,6 +60,7 @@ void lib_abandon(void)
 bool world_ghosts;
 bool world_lasting;
 bool world_packs;
+bool world_dedup;
 
 /* Frees what a scenario that ended early left, to the extent it is sound */
 void world_abandon(void)
@@ -79,6 +80,7 @@ void world_abandon(void)
 	world_ghosts = false;
 	world_lasting = false;
 	world_packs = false;
+	world_dedup = false;
 }
 
 static int lib_once(const struct scenario *sc, int fail_at)
@@ -142,6 +144,7 @@ static struct tstore_config world_config(size_t bytes)
 		.max_pools = 8,
 		.ghosts = world_ghosts,
 		.lasting = world_lasting,
+		.dedup = world_dedup,
 		.codecs = world_packs ? world_codecs : NULL,
 		.seed = 0x5eed,
 	};
@@ -166,9 +169,11 @@ int lib_store_open(size_t bytes, struct tstore **s)
 /* An arena that has exactly so many frames */
 static size_t arena_bytes(unsigned int frames)
 {
-	size_t slots = frames * (world_packs ? 250ul : 100ul) / 100;
+	unsigned long percent = world_dedup ? 350 : world_packs ? 250 : 100;
+	size_t slots = frames * percent / 100;
 	size_t buckets = slots > 64 ? slots / 64 : 1;
-	size_t meta = slots * 40 + 64 * 4ul * (buckets + buckets / 4 + 1);
+	size_t few = (buckets / 4 + 1) * (world_dedup ? 2 : 1);
+	size_t meta = slots * 40 + 64 * 4ul * (buckets + few);
 
 	if (world_lasting)
 		meta += 64 + NR_CLIENTS * (64 + 4 * 8) + 32;

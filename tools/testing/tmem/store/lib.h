@@ -61,6 +61,7 @@ extern struct world w;
 extern bool world_ghosts;	/* of the next world: its clients have them */
 extern bool world_lasting;	/* the same: its arena outlives it */
 extern bool world_packs;	/* the same: it packs pages */
+extern bool world_dedup;	/* the same: it keeps equal pages once */
 
 void world_open(unsigned int frames, u64 limit);
 void world_close(void);

@@ -27,6 +27,7 @@ static u64 rng;
 static u64 seed;
 static unsigned long op_nr;
 static unsigned int frames;
+static bool smaller;	/* a page may take less than a frame */
 static u64 next_tag;
 static u32 next_seq;
 
@@ -102,7 +103,7 @@ static void vanished(void)
 	if (may.frames > may.free)
 		lack = may.frames - may.free;
 	/* a page may take a frame for a while, and leave a hole instead of one */
-	if (world_packs)
+	if (smaller)
 		return;
 	CHECK(others <= lack);
 	if (may.pages > may.room && may.pages - may.room > lack)
@@ -144,18 +145,22 @@ static void refused_put(int err, unsigned int client, u32 pool, u32 new)
 {
 	bool persistent = m.client[client].pool[pool].persistent;
 	struct model_client *mc = &m.client[client];
+	u32 pages;
 
 	switch (err) {
 	case -EBUSY:
 		CHECK(mc->frozen);			/* I8 */
 		break;
 	case -EDQUOT:
-		/* all that can be evicted would not have been enough */
-		CHECK(model_count(&m, client, persistent ? 1 : -1) + new >
-		      mc->limit);
+		/*
+		 * all that can be evicted would not have been enough; with
+		 * dedup the name of a page costs something too
+		 */
+		pages = model_count(&m, client, persistent ? 1 : -1) + new;
+		CHECK(pages + (world_dedup ? pages / 64 + 1 : 0) > mc->limit);
 		break;
 	case -ENOSPC:
-		CHECK(may.frames > may.free || world_packs);
+		CHECK(may.frames > may.free || smaller);
 		break;
 	case -EFAULT:
 		CHECK(w.data.bad != ~0u);
@@ -170,16 +175,18 @@ static void do_put(unsigned int client, u32 pool, u64 obj, u64 index)
 	struct model_client *mc = &m.client[client];
 	u32 nr = 1 + below(below(4) ? 6 : 40);
 	u32 i, done, new, seq = next_seq;
+	u64 tag;
 	int err;
 
 	next_seq += below(3);
 	next_tag += 1000;
+	tag = world_dedup && below(2) ? 1000 * below(8) : next_tag;
 	new = mc->pool[pool].exists ? fresh(client, pool, obj, index, nr) : 0;
 	allow(client, new);
-	may.puts |= world_packs;
+	may.puts |= smaller;
 	if (!below(20))
 		w.data.bad = below(nr);
-	err = put_seq(w.c[client], pool, obj, index, nr, next_tag, seq);
+	err = put_seq(w.c[client], pool, obj, index, nr, tag, seq);
 	done = last.done;
 	if (!mc->pool[pool].exists) {
 		CHECK_EQ(err, -ENXIO);
@@ -199,7 +206,7 @@ static void do_put(unsigned int client, u32 pool, u64 obj, u64 index)
 	/* nothing is refused, nor a run cut short, without a reason */
 	if (!err && done < nr)
 		CHECK(w.data.bad == done || may.pages > may.room ||
-		      may.frames > may.free || world_packs);
+		      may.frames > may.free || smaller);
 	for (i = 0; i < nr; i++) {
 		struct model_page page = {
 			.client = client,
@@ -207,7 +214,7 @@ static void do_put(unsigned int client, u32 pool, u64 obj, u64 index)
 			.obj = obj,
 			.index = index + i,
 			.seq = seq,
-			.tag = next_tag + i,
+			.tag = tag + i,
 		};
 		struct model_page *old;
 
@@ -360,7 +367,7 @@ static void do_size(void)
 	if (got == nr)
 		return;
 	CHECK_EQ(world_stats().ephemeral, 0);
-	if (!world_packs)
+	if (!smaller)
 		CHECK(stay + nr_taken + world_stats().object_frames == frames);
 }
 
@@ -437,6 +444,8 @@ static void random_run(void)
 	frames = sizes[below(ARRAY_SIZE(sizes))];
 	world_ghosts = below(2);
 	world_packs = below(2);
+	world_dedup = !below(3);
+	smaller = world_packs || world_dedup;
 	world_open(frames, frames);
 	for (i = 0; i < NR_CLIENTS; i++)
 		m.client[i].limit = frames;

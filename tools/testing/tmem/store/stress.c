@@ -11,7 +11,10 @@
  * One object of a persistent pool belongs to each thread alone.  There no
  * other thread can be to blame: what was accepted has to be there.
  *
- * Usage: stress [--seconds N] [--threads N] [--pack]
+ * With --dedup every other page is one of a few that its client has in many
+ * places.
+ *
+ * Usage: stress [--seconds N] [--threads N] [--pack] [--dedup]
  */
 #include <getopt.h>
 #include <time.h>
@@ -36,7 +39,7 @@ static u64 epochs[NR_CLIENTS];		/* atomic: of the last attach */
 static pthread_rwlock_t epoch_lock[NR_CLIENTS];
 static int stop;
 static unsigned int nr_threads = 2;
-static bool packs;
+static bool packs, dedups;
 
 struct thread {
 	pthread_t id;
@@ -51,9 +54,19 @@ struct thread {
 
 static struct thread threads[NR_CLIENTS * MAX_THREADS];
 
+#define COMMON		0xff	/* in place of the pool: pages of many places */
+
+static bool tag_common(u64 index)
+{
+	return dedups && index & 1;
+}
+
 /* who (16) | pool (8) | object (8) | index (8) | put (24) */
 static u64 tag_make(struct thread *t, u32 pool, u64 obj, u64 index)
 {
+	if (tag_common(index))
+		return (u64)(t->client + 1) << 56 | (u64)COMMON << 48 |
+		       ++t->puts % 8;
 	return (u64)(t->client + 1) << 56 | (u64)pool << 48 | obj << 40 |
 	       index << 32 | (u32)(++t->puts);
 }
@@ -65,6 +78,9 @@ static void tag_check(struct thread *t, unsigned char *page, u32 pool, u64 obj,
 
 	if (!holds(page, tag))
 		env_die("a page is torn");
+	if (tag_common(index) && tag >> 3 == ((u64)(t->client + 1) << 8 |
+					      COMMON) << 45)
+		return;
 	if (tag >> 32 != ((u64)(t->client + 1) << 24 | (u64)pool << 16 |
 			  obj << 8 | index))
 		env_die("page %llx in place of client %u pool %u object %llu index %llu",
@@ -324,6 +340,7 @@ static void stress_open(void)
 	};
 	struct tstore_config cfg = {
 		.codecs = packs ? codecs : NULL,
+		.dedup = dedups,
 		.bytes = FRAMES * PAGE_SIZE,
 		.max_clients = NR_CLIENTS,
 		.max_pools = 4,
@@ -362,6 +379,7 @@ int main(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 's' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "pack", no_argument, NULL, 'p' },
+		{ "dedup", no_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct timespec wait = { .tv_sec = 8 };
@@ -377,6 +395,8 @@ int main(int argc, char **argv)
 			nr_threads = strtoul(optarg, NULL, 0);
 		else if (opt == 'p')
 			packs = true;
+		else if (opt == 'd')
+			dedups = true;
 		else
 			return 2;
 	}

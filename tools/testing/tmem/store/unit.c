@@ -18,6 +18,7 @@ int main(void)
 	lib_run(unit_crash, nr_unit_crash);
 	lib_run(unit_size, nr_unit_size);
 	lib_run(unit_pack, nr_unit_pack);
+	lib_run(unit_dedup, nr_unit_dedup);
 	lib_run(unit_long, nr_unit_long);
 	return lib_summary();
 }

@@ -12,8 +12,9 @@ extern const struct scenario unit_long[], unit_policy[], unit_divide[];
 extern const unsigned int nr_unit_data, nr_unit_pool, nr_unit_bad;
 extern const unsigned int nr_unit_room, nr_unit_long, nr_unit_policy;
 extern const struct scenario unit_crash[], unit_size[], unit_pack[];
+extern const struct scenario unit_dedup[];
 extern const unsigned int nr_unit_divide, nr_unit_crash, nr_unit_size;
-extern const unsigned int nr_unit_pack;
+extern const unsigned int nr_unit_pack, nr_unit_dedup;
 
 #define SCENARIO(fn)	{ .name = #fn, .run = fn }
 

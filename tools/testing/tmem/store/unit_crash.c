@@ -244,6 +244,7 @@ static void damaged_arena(void)
 
 	for (round = 0; round < 300; round++) {
 		world_packs = round & 4;
+		world_dedup = round & 8;
 		open_both(90);
 		env_fail_at = 0;	/* the first world has seen to that */
 		for (i = 0; i < 12; i++) {

@@ -46,6 +46,7 @@ typedef __UINTPTR_TYPE__ uintptr_t;
 
 void *memcpy(void *to, const void *from, size_t n);
 void *memset(void *to, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
 
 typedef struct { int locked; } spinlock_t;
 
