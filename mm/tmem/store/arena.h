@@ -117,9 +117,10 @@ static_assert(sizeof(struct tstore_super) == 64, "head of an arena");
  * struct tstore_record - what is to outlive a crash of a client: lives in the
  *	head, as do the idents of its pools
  * @used: L1: there is such a client
- * @frozen: L4 R: puts are refused
+ * @frozen: L4: the host wants puts to be refused
  * @weight: L4: against that of other clients
- * @reserved: zero
+ * @restoring: L4: a stream comes in, of which nothing is to remain if it does
+ *	not come to its end
  * @tag: L4: the host's name for it
  * @limit: L4: most pages of both kinds
  * @min: L4: pages that it is sure of
@@ -131,7 +132,7 @@ struct tstore_record {
 	u32 used;
 	u32 frozen;
 	u32 weight;
-	u32 reserved;
+	u32 restoring;
 	u64 tag;
 	u64 limit;
 	u64 min;

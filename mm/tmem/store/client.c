@@ -66,6 +66,7 @@ void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
 	c->ghost = ghost;
 	c->nr_pools = 0;
 	env_write_once(c->target, 0);
+	tstore_freeze_locked(c);
 	for (i = 0; i < s->max_pools; i++) {
 		pools[i].ident = &idents[i];
 		pools[i].first = TSTORE_NONE;
@@ -194,7 +195,7 @@ static u32 tstore_pool_dying(struct tstore_client *c, u32 id)
  * Destroys all pools.  The caller has seen to it that none is created
  * meanwhile, but another request may be destroying one: that is waited for.
  */
-static u64 tstore_pools_destroy(struct tstore_client *c)
+u64 tstore_pools_destroy(struct tstore_client *c)
 {
 	struct tstore *s = c->store;
 	u64 dropped = 0;
@@ -217,7 +218,8 @@ static u64 tstore_pools_destroy(struct tstore_client *c)
 
 /**
  * tstore_client_destroy() - remove a client and all that it keeps
- * @c: the client; no request of it is being executed, and none will be
+ * @c: the client; no request of it is being executed, and none will be; it is
+ *	neither being saved nor restored
  *
  * Context: no lock held; env_relax() between slices.
  */
@@ -265,20 +267,29 @@ void tstore_client_set_limit(struct tstore_client *c, u64 limit)
 	} while (over && tstore_evict_one(c, 0));
 }
 
+/* Whether puts are refused follows from what the host wants and from a save */
+void tstore_freeze_locked(struct tstore_client *c)
+{
+	env_assert_held(&c->L4_lock);
+	env_write_once(c->frozen, c->rec->frozen || c->save);
+}
+
 /**
  * tstore_client_freeze() - refuse puts, or accept them again
  * @c: the client
  * @frozen: refuse
  *
  * A refused put still drops older copies of its pages; gets and flushes go on.
- * When this returns, no put that began before is in progress.
+ * When this returns, no put that began before is in progress.  A client that is
+ * being saved stays frozen until that is over.
  *
  * Context: no lock held.
  */
 void tstore_client_freeze(struct tstore_client *c, bool frozen)
 {
 	spin_lock(&c->L4_lock);
-	env_write_once(c->rec->frozen, frozen);
+	c->rec->frozen = frozen;
+	tstore_freeze_locked(c);
 	spin_unlock(&c->L4_lock);
 	tstore_shards_cycle(c->store);
 }
@@ -314,8 +325,9 @@ int tstore_attach(struct tstore_client *c,
 		return -EINVAL;
 
 	spin_lock(&c->L4_lock);
-	busy = c->attaching;
-	c->attaching = true;
+	busy = c->attaching || c->restore;
+	if (!busy)
+		c->attaching = true;
 	spin_unlock(&c->L4_lock);
 	if (busy)
 		return -EBUSY;

@@ -231,6 +231,8 @@ void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
 
 	env_assert_held(&sh->L2_lock);
 	spin_lock(&c->L4_lock);
+	if (c->gone)
+		c->gone(c, sh, key, pages, nr);
 	for (i = 0; i < nr; i++) {
 		page = tstore_page(s, pages[i]);
 		words[i] = page->word;

@@ -137,6 +137,10 @@ enum tstore_reject {
 	TSTORE_REJECTS
 };
 
+struct tstore_key;
+struct tstore_save;
+struct tstore_restore;
+
 struct tstore_client {
 	struct tstore *store;	/* I */
 	struct tstore_record *rec;	/* I */
@@ -151,6 +155,12 @@ struct tstore_client {
 	u32 oldest;		/* L4: eviction queue */
 	u32 nr_pools;		/* L4 */
 	bool attaching;		/* L4: an attach is in progress */
+	bool frozen;		/* L4 R: puts are refused */
+	void (*gone)(struct tstore_client *c, const struct tstore_shard *sh,
+		     const struct tstore_key *key, const u32 *pages, u32 nr);
+				/* L4: told of pages that leave, or NULL */
+	struct tstore_save *save;	/* L4: it is being saved, or NULL */
+	struct tstore_restore *restore;	/* L4: it is being restored, or NULL */
 	u64 reject[TSTORE_REJECTS];	/* L4 */
 
 	spinlock_t L8_lock;	/* see the table above */
@@ -165,6 +175,7 @@ struct tstore_recovery {
 
 struct tstore {
 	spinlock_t L1_lock;	/* see the table above */
+	u64 bad_streams[TSTORE_DAMAGES];	/* L1: that were refused */
 
 	struct tstore_super *super;	/* I: what the head begins with */
 	struct tstore_record *records;	/* I: max_clients */
@@ -424,6 +435,8 @@ int tstore_client_alloc(struct tstore *s, struct tstore_pool **pools,
 			struct tstore_ghost **ghost);
 void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
 			 struct tstore_ghost *ghost);
+void tstore_freeze_locked(struct tstore_client *c);
+u64 tstore_pools_destroy(struct tstore_client *c);
 int tstore_attach(struct tstore_client *c, const struct tmem_req *req,
 		  env_data_t data, u32 *done);
 int tstore_query(struct tstore_client *c, const struct tmem_req *req,

@@ -28,6 +28,28 @@ struct tstore_found {
 	u64 index;
 };
 
+/* Which pools are there? */
+static void tstore_recover_idents(struct tstore *s)
+{
+	struct tstore_record *rec;
+	u32 i;
+
+	for (i = 0; i < s->max_clients; i++) {
+		rec = &s->records[i];
+		if (!rec->used || rec->restoring)
+			memset(s->idents + (size_t)i * s->max_pools, 0,
+			       s->max_pools * sizeof(*s->idents));
+		/* as fresh as before the stream, which was not all there */
+		if (rec->restoring) {
+			rec->epoch = 0;
+			rec->features = 0;
+			env_store_release(&rec->restoring, 0);
+		}
+		if (rec->used && rec->epoch > s->super->epochs)
+			s->super->epochs = rec->epoch;
+	}
+}
+
 static int tstore_recover_clients(struct tstore *s)
 {
 	struct tstore_ghost *ghost;
@@ -40,13 +62,6 @@ static int tstore_recover_clients(struct tstore *s)
 		if (tstore_client_alloc(s, &pools, &ghost))
 			goto fail;
 		tstore_client_equip(&s->clients[i], pools, ghost);
-	}
-	for (i = 0; i < s->max_clients; i++) {
-		if (!s->records[i].used)
-			memset(s->idents + (size_t)i * s->max_pools, 0,
-			       s->max_pools * sizeof(*s->idents));
-		else if (s->records[i].epoch > s->super->epochs)
-			s->super->epochs = s->records[i].epoch;
 	}
 	return 0;
 
@@ -351,6 +366,7 @@ static int tstore_recover(struct tstore *s)
 	found = env_zalloc(TSTORE_BATCH * sizeof(*found));
 	if (!found)
 		return -ENOMEM;
+	tstore_recover_idents(s);
 	err = tstore_recover_clients(s);
 	if (err)
 		goto out;

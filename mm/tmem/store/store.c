@@ -212,8 +212,8 @@ static int tstore_check_req(const struct tmem_req *req)
  * -ENXIO:	no such pool
  * -EEXIST:	the pool exists with other flags
  * -EPERM:	a shared pool, or a persistent one without the feature
- * -EBUSY:	the pool's last destruction or another attach is not over; a
- *		put: the client is frozen
+ * -EBUSY:	the pool's last destruction or another attach is not over; the
+ *		client is being restored; a put: it is frozen or being saved
  * -ENOENT:	a get of a page that is not there
  * -EDQUOT:	a put beyond the client's limit
  * -ENOSPC:	a put when the store is full of pages that must stay
@@ -565,6 +565,9 @@ void tstore_stats(struct tstore *s, struct tstore_stats *out)
 		out->object_frames += s->banks[i].object_frames;
 		spin_unlock(&s->banks[i].L7_lock);
 	}
+	spin_lock(&s->L1_lock);
+	memcpy(out->bad_streams, s->bad_streams, sizeof(out->bad_streams));
+	spin_unlock(&s->L1_lock);
 	for (i = 0; i < s->max_clients; i++)
 		tstore_client_sums(&s->clients[i], out);
 	for (i = 0; i < s->nr_shards; i++) {

@@ -16,13 +16,14 @@
  *	memcpy() memset() memcmp() ARRAY_SIZE() static_assert()
  *	__always_unused
  *	EPERM ENOENT ENXIO EFAULT EBUSY EEXIST EINVAL ENOSPC ENOMEM ENOTCONN
- *	EOPNOTSUPP EDQUOT, with the numbers of Linux
+ *	EOPNOTSUPP EDQUOT EBADMSG, with the numbers of Linux
  *	struct tmem_req and its kin: include/uapi/linux/tmem.h
  *
  * and as env_*:
  *	env_zalloc(bytes)	zeroed memory aligned for any type, or NULL;
- *				called only by tstore_create() and
- *				tstore_client_create(), with no lock held
+ *				called only by tstore_create(),
+ *				tstore_client_create(), tstore_save_begin() and
+ *				tstore_restore_begin(), with no lock held
  *	env_free(ptr)		its opposite; NULL is allowed
  *	env_lock_init(l, level)	initialises a spinlock_t; @level is a constant
  *				of enum tstore_lock_level, for a host that
@@ -37,8 +38,8 @@
  *	env_prefetch(p)		p will be read soon; may do nothing
  *	env_data_t		the client's pages of one request
  *	env_data_map(data, i)	address of page @i of @data, or NULL if it
- *				cannot be had; called with a lock held, so it
- *				does not wait for anything of the store
+ *				cannot be had; called with a lock held, mostly,
+ *				so it does not wait for anything of the store
  *	env_data_unmap(ptr)	its opposite
  */
 #ifndef _TSTORE_H
@@ -91,6 +92,52 @@ struct tstore_config {
 };
 
 /**
+ * enum tstore_damage - what is wrong with a stream
+ * @TSTORE_DAMAGE_NONE: nothing so far
+ * @TSTORE_DAMAGE_MAGIC: it is not a stream
+ * @TSTORE_DAMAGE_VERSION: it is of a version that this store does not know
+ * @TSTORE_DAMAGE_PAGE_SIZE: its pages are of another size
+ * @TSTORE_DAMAGE_TRUNCATED: it ends too early
+ * @TSTORE_DAMAGE_SUM: a record is not what it was
+ * @TSTORE_DAMAGE_RECORD: a record is of no type, or not of its type's length
+ * @TSTORE_DAMAGE_ORDER: a second beginning, or something after the end
+ * @TSTORE_DAMAGE_RESERVED: a field is not zero that has to be
+ * @TSTORE_DAMAGE_FEATURES: the client has features that this store has not, or
+ *	a pool that takes a feature which it has not
+ * @TSTORE_DAMAGE_EPOCH: no client can have this epoch
+ * @TSTORE_DAMAGE_POOL_ID: the id of a pool is out of range
+ * @TSTORE_DAMAGE_POOL_TWICE: a pool that is there already
+ * @TSTORE_DAMAGE_POOL_FLAGS: a pool of no kind that there is here
+ * @TSTORE_DAMAGE_NO_POOL: something of a pool that is not there
+ * @TSTORE_DAMAGE_EPHEMERAL: a page of a pool that is not persistent
+ * @TSTORE_DAMAGE_RUN: no, or too many, pages in a run
+ * @TSTORE_DAMAGE_COUNTS: records are missing, doubled or misplaced, or pages
+ *	are there twice
+ * @TSTORE_DAMAGES: number of them, not one itself
+ */
+enum tstore_damage {
+	TSTORE_DAMAGE_NONE,
+	TSTORE_DAMAGE_MAGIC,
+	TSTORE_DAMAGE_VERSION,
+	TSTORE_DAMAGE_PAGE_SIZE,
+	TSTORE_DAMAGE_TRUNCATED,
+	TSTORE_DAMAGE_SUM,
+	TSTORE_DAMAGE_RECORD,
+	TSTORE_DAMAGE_ORDER,
+	TSTORE_DAMAGE_RESERVED,
+	TSTORE_DAMAGE_FEATURES,
+	TSTORE_DAMAGE_EPOCH,
+	TSTORE_DAMAGE_POOL_ID,
+	TSTORE_DAMAGE_POOL_TWICE,
+	TSTORE_DAMAGE_POOL_FLAGS,
+	TSTORE_DAMAGE_NO_POOL,
+	TSTORE_DAMAGE_EPHEMERAL,
+	TSTORE_DAMAGE_RUN,
+	TSTORE_DAMAGE_COUNTS,
+	TSTORE_DAMAGES
+};
+
+/**
  * struct tstore_stats - state and history of a store
  * @pages: frames of the arena
  * @free: frames that hold nothing
@@ -115,7 +162,8 @@ struct tstore_config {
  * @damaged: slots that it could make no sense of
  * @reject_full: puts cut short because nothing could be evicted
  * @reject_limit: puts cut short by the client's limit
- * @reject_frozen: puts refused because the client was frozen
+ * @reject_frozen: puts refused because the client was frozen or being saved
+ * @bad_streams: streams refused, by what was wrong with them
  */
 struct tstore_stats {
 	u64 pages;
@@ -142,6 +190,28 @@ struct tstore_stats {
 	u64 reject_full;
 	u64 reject_limit;
 	u64 reject_frozen;
+	u64 bad_streams[TSTORE_DAMAGES];
+};
+
+/* Room that tstore_save_next() needs: the longest record */
+#define TSTORE_SAVE_BYTES	(64 + PAGE_SIZE)
+
+/**
+ * struct tstore_gone - pages that left while their client was being saved
+ * @object: their object
+ * @index: the first of them
+ * @ident: the store's own: their pool, for ever
+ * @pool: its id
+ * @nr: their number
+ * @reserved: not used
+ */
+struct tstore_gone {
+	u64 object[3];
+	u64 index;
+	u32 ident;
+	u32 pool;
+	u32 nr;
+	u32 reserved;
 };
 
 int tstore_create(const struct tstore_config *cfg, struct tstore **out);
@@ -168,6 +238,19 @@ void tstore_client_freeze(struct tstore_client *c, bool frozen);
 
 void tstore_execute(struct tstore_client *c, struct tmem_req *req,
 		    env_data_t data);
+
+/* save.c, restore.c: a client as a stream, for migration */
+int tstore_save_begin(struct tstore_client *c, struct tstore_gone *log,
+		      u32 entries);
+int tstore_save_next(struct tstore_client *c, void *buf, size_t bytes,
+		     size_t *used);
+void tstore_save_finish(struct tstore_client *c);
+int tstore_save_end(struct tstore_client *c);
+
+int tstore_restore_begin(struct tstore_client *c, env_data_t data);
+int tstore_restore_feed(struct tstore_client *c, const void *buf,
+			size_t bytes);
+int tstore_restore_end(struct tstore_client *c, enum tstore_damage *damage);
 
 /* check.c, for tests */
 const char *tstore_check(struct tstore *s);

@@ -4,7 +4,7 @@
 # does not lie beside it.
 store=$1
 bad=$(grep -Hn '#[[:space:]]*include' "$store"/*.[ch] |
-	grep -v -E '#include "(tmem_env|tstore|private|ghost|policy|codec|arena)\.h"$')
+	grep -v -E '"(tmem_env|tstore|private|ghost|policy|codec|stream|arena)\.h"$')
 bad="$bad$(grep -Hn -E '#[[:space:]]*if(def|ndef)?[[:space:]]' "$store"/*.[ch] |
 	grep -v -E '#ifndef _TSTORE(_[A-Z]+)?_H$')"
 [ ! -e "$store/tmem_env.h" ] || bad="$bad $store/tmem_env.h"

@@ -36,6 +36,7 @@ typedef __UINTPTR_TYPE__ uintptr_t;
 #define EEXIST		17
 #define EINVAL		22
 #define ENOSPC		28
+#define EBADMSG		74
 #define EOPNOTSUPP	95
 #define ENOTCONN	107
 #define EDQUOT		122
