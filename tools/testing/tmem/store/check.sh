@@ -55,6 +55,7 @@ one freestanding ls "$out/freestanding/store.o"
 run gcc-asan-unit "$out/gcc-asan-unit"
 run clang-asan-unit "$out/clang-asan-unit"
 run density "$out/density"
+run move "$out/move"
 run ghost "$out/ghost"
 run capacity "$out/capacity" "$store"/*.[ch] "$store"/../*.[ch] "$here"/*.[ch]
 run gcc-asan-random "$out/gcc-asan-random" --runs 60

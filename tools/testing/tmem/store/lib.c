@@ -62,6 +62,16 @@ bool world_lasting;
 bool world_packs;
 bool world_dedup;
 
+static void world_end_client(unsigned int i)
+{
+	if (w.c[i]) {
+		tstore_save_end(w.c[i]);
+		tstore_restore_end(w.c[i], NULL);
+		tstore_client_destroy(w.c[i]);
+	}
+	w.c[i] = NULL;
+}
+
 /* Frees what a scenario that ended early left, to the extent it is sound */
 void world_abandon(void)
 {
@@ -69,8 +79,7 @@ void world_abandon(void)
 
 	if (w.s) {
 		for (i = 0; i < NR_CLIENTS; i++)
-			if (w.c[i])
-				tstore_client_destroy(w.c[i]);
+			world_end_client(i);
 		tstore_destroy(w.s);
 	}
 	free(w.arena);
@@ -230,9 +239,7 @@ int world_recover(void)
 	int err;
 
 	for (i = 0; i < NR_CLIENTS; i++)
-		if (w.c[i])
-			tstore_client_destroy(w.c[i]);
-	memset(w.c, 0, sizeof(w.c));
+		world_end_client(i);
 	tstore_destroy(w.s);
 	w.s = NULL;
 	memcpy(w.arena, w.snapshot, w.bytes);
@@ -244,6 +251,22 @@ int world_recover(void)
 	for (i = 0; !err && i < NR_CLIENTS; i++)
 		w.c[i] = tstore_client_find(w.s, i + 1);
 	return err;
+}
+
+/* Another client in place of this one: it has not attached yet */
+void world_fresh(unsigned int i, u64 limit)
+{
+	int err;
+
+	world_end_client(i);
+	err = tstore_client_create(w.s, limit, &w.c[i]);
+	if (err) {
+		w.c[i] = NULL;
+		if (err == -ENOMEM)
+			lib_abandon();
+	}
+	CHECK_EQ(err, 0);
+	tstore_client_set_tag(w.c[i], i + 1);
 }
 
 void world_check(void)
@@ -263,9 +286,7 @@ void world_close(void)
 
 	world_check();
 	for (i = 0; i < NR_CLIENTS; i++) {
-		if (w.c[i])
-			tstore_client_destroy(w.c[i]);
-		w.c[i] = NULL;
+		world_end_client(i);
 		world_check();
 	}
 	st = world_stats();

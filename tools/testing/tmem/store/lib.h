@@ -69,6 +69,7 @@ void world_abandon(void);
 void world_snapshot(void);
 int world_recover(void);
 void world_check(void);
+void world_fresh(unsigned int i, u64 limit);
 u64 world_free(void);
 struct tstore_stats world_stats(void);
 int lib_store_create(size_t bytes, struct tstore **out);

@@ -32,6 +32,7 @@ struct model_client {
 	u64 limit;
 	u64 epoch;
 	bool frozen;
+	bool saving;
 };
 
 struct model {

@@ -10,7 +10,8 @@
  * - the oldest of a client first,
  * - at the limit those of the client itself, and for want of frames those of
  *   the client that has most.
- * All else has to be as in the model: I1 to I4, I6, I8, I10, I12 and I13.
+ * All else has to be as in the model: I1 to I4, I6, I8, I10, I12 and I13; and
+ * so have clients that are saved meanwhile, in another store.
  *
  * Usage: random [--seed N] [--ops N] [--runs N]
  */
@@ -18,6 +19,7 @@
 
 #include "model.h"
 #include "policy.h"
+#include "random_save.h"
 
 #define OBJECTS		4
 #define INDICES		48
@@ -149,7 +151,7 @@ static void refused_put(int err, unsigned int client, u32 pool, u32 new)
 
 	switch (err) {
 	case -EBUSY:
-		CHECK(mc->frozen);			/* I8 */
+		CHECK(mc->frozen || mc->saving);	/* I8 */
 		break;
 	case -EDQUOT:
 		/*
@@ -202,7 +204,7 @@ static void do_put(unsigned int client, u32 pool, u64 obj, u64 index)
 		if (mc->pool[pool].persistent)
 			CHECK_EQ(done, 0);		/* all or nothing */
 	}
-	CHECK(err || !mc->frozen);
+	CHECK(err || !(mc->frozen || mc->saving));
 	/* nothing is refused, nor a run cut short, without a reason */
 	if (!err && done < nr)
 		CHECK(w.data.bad == done || may.pages > may.room ||
@@ -411,8 +413,10 @@ static void one_op(void)
 	allow(client, 0);
 	if (what < 450)
 		do_put(client, pool, obj, index);
-	else if (what < 750)
+	else if (what < 680)
 		do_get(client, pool, obj, index);
+	else if (what < 750)
+		random_save(&m, client, lib_rand(&rng));
 	else if (what < 900)
 		do_flush(client, pool, obj, index);
 	else if (what < 930)
@@ -492,5 +496,9 @@ int main(int argc, char **argv)
 			break;
 		}
 	}
+	printf("# %lu clients moved, %lu saves failed\n", random_saved,
+	       random_failed);
+	if (runs > 9 && !(random_saved && random_failed))
+		lib_result(0, "saves", "none was complete, or none failed");
 	return lib_summary();
 }

@@ -9,7 +9,8 @@
  * else, a mixture of two, or one of an earlier epoch is recognised.
  *
  * One object of a persistent pool belongs to each thread alone.  There no
- * other thread can be to blame: what was accepted has to be there.
+ * other thread can be to blame: what was accepted has to be there.  Now and
+ * then a client is saved, and in its stream those objects have to be, too.
  *
  * With --dedup every other page is one of a few that its client has in many
  * places.
@@ -22,6 +23,7 @@
 #include "lib.h"
 #include "codec.h"
 #include "policy.h"
+#include "stream.h"
 
 #define FRAMES		600
 #define OBJECTS		6
@@ -38,6 +40,7 @@ static struct tstore_client *clients[NR_CLIENTS];
 static u64 epochs[NR_CLIENTS];		/* atomic: of the last attach */
 static pthread_rwlock_t epoch_lock[NR_CLIENTS];
 static int stop;
+static unsigned long saves;		/* atomic: complete ones */
 static unsigned int nr_threads = 2;
 static bool packs, dedups;
 
@@ -300,6 +303,83 @@ static void stress_control(struct thread *t)
 	}
 }
 
+/* What a stream says of the pool OWN: by thread and index, a tag or 0 */
+struct told {
+	u64 tag[MAX_THREADS][INDICES];
+	unsigned char buf[20 * TSTORE_SAVE_BYTES];
+	struct tstore_gone log[4096];
+};
+
+static void told_record(struct thread *t, struct told *told,
+			struct tstore_record_page *rec)
+{
+	u64 obj = rec->object[0], i;
+
+	if (rec->head.type == TSTORE_RECORD_PAGE && rec->pool != OWN)
+		tag_check(t, (unsigned char *)(rec + 1), rec->pool, obj,
+			  rec->index);
+	if (rec->head.type == TSTORE_RECORD_PAGE && rec->pool == OWN)
+		told->tag[obj - 100][rec->index] =
+			tag_of((unsigned char *)(rec + 1));
+	if (rec->head.type == TSTORE_RECORD_FLUSH && rec->pool == OWN)
+		for (i = 0; i < rec->nr_pages; i++)
+			told->tag[obj - 100][rec->index + i] = 0;
+}
+
+static int told_next(struct thread *t, struct told *told)
+{
+	struct tstore_stream_head *rec;
+	size_t used, at;
+	int more;
+
+	more = tstore_save_next(clients[t->client], told->buf,
+				sizeof(told->buf), &used);
+	for (at = 0; at < used; at += rec->bytes) {
+		rec = (void *)(told->buf + at);
+		told_record(t, told, (void *)rec);
+	}
+	if (more < 0 && more != -ENOSPC && more != -ENOTCONN)
+		env_die("save: %d", more);
+	return more;
+}
+
+/* While everybody goes on; in the end, while nobody touches OWN */
+static void stress_save(struct thread *t)
+{
+	static pthread_mutex_t one[NR_CLIENTS] = {
+		PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+		PTHREAD_MUTEX_INITIALIZER,
+	};
+	struct told *told;
+	struct thread *o;
+	int more;
+
+	if (pthread_mutex_trylock(&one[t->client]))
+		return;
+	told = calloc(1, sizeof(*told));
+	if (!told || tstore_save_begin(clients[t->client], told->log,
+				       ARRAY_SIZE(told->log)))
+		goto unlock;
+	do {
+		more = told_next(t, told);
+	} while (more > 0);
+	pthread_rwlock_wrlock(&epoch_lock[t->client]);
+	do {
+		more = told_next(t, told);
+	} while (more > 0);
+	for (o = threads; !more && o < threads + ARRAY_SIZE(threads); o++)
+		if (o->buf && o->client == t->client &&
+		    memcmp(o->own, told->tag[o->nr], sizeof(o->own)))
+			env_die("an own page and the stream differ");
+	pthread_rwlock_unlock(&epoch_lock[t->client]);
+	if (!more)
+		__atomic_fetch_add(&saves, 1, __ATOMIC_RELAXED);
+	tstore_save_end(clients[t->client]);
+unlock:
+	free(told);
+	pthread_mutex_unlock(&one[t->client]);
+}
+
 static void *stress_thread(void *arg)
 {
 	struct thread *t = arg;
@@ -327,6 +407,8 @@ static void *stress_thread(void *arg)
 			stress_pool(t, pool);
 		else if (what < 987)
 			stress_attach(t);
+		else if (what < 990)
+			stress_save(t);
 		else
 			stress_control(t);
 	}
@@ -419,6 +501,7 @@ int main(int argc, char **argv)
 	printf("# %llu requests, %llu pages returned, %llu evicted\n",
 	       (unsigned long long)ops, (unsigned long long)hits,
 	       (unsigned long long)world_stats().evicted);
+	printf("# %lu saves\n", saves);
 	for (i = 0; i < NR_CLIENTS; i++)
 		tstore_client_destroy(clients[i]);
 	if (!bad)
@@ -432,6 +515,8 @@ int main(int argc, char **argv)
 		bad = "memory is lost";
 	if (!hits)
 		bad = "nothing was ever returned";
+	if (!saves)
+		bad = "nobody was ever saved";
 	lib_result(!bad, "stress", bad);
 	return lib_summary();
 }

@@ -20,5 +20,8 @@ int main(void)
 	lib_run(unit_pack, nr_unit_pack);
 	lib_run(unit_dedup, nr_unit_dedup);
 	lib_run(unit_long, nr_unit_long);
+	lib_run(unit_save, nr_unit_save);
+	lib_run(unit_restore, nr_unit_restore);
+	lib_run(unit_move, nr_unit_move);
 	return lib_summary();
 }

@@ -16,6 +16,9 @@ extern const struct scenario unit_dedup[];
 extern const unsigned int nr_unit_divide, nr_unit_crash, nr_unit_size;
 extern const unsigned int nr_unit_pack, nr_unit_dedup;
 
+extern const struct scenario unit_save[], unit_restore[], unit_move[];
+extern const unsigned int nr_unit_save, nr_unit_restore, nr_unit_move;
+
 #define SCENARIO(fn)	{ .name = #fn, .run = fn }
 
 #endif /* _TMEM_TEST_UNIT_H */

@@ -371,6 +371,7 @@ static void hook_wait(unsigned int i)
 		return;
 	__atomic_store_n(&in_flight, 1, __ATOMIC_RELEASE);
 	nanosleep(&wait, NULL);
+	__atomic_store_n(&in_flight, 2, __ATOMIC_RELEASE);
 }
 
 static void *put_in_flight(void *arg)
@@ -411,12 +412,23 @@ static void end_by_destroy(void)
 	tstore_execute(w.c[0], &req, NULL);
 }
 
-static u64 stored_then;
+/* Statistics would wait for the put, so they cannot tell */
+static bool waited;
 
 static void end_by_freeze(void)
 {
 	tstore_client_freeze(w.c[0], true);
-	stored_then = world_stats().stored;
+	waited = __atomic_load_n(&in_flight, __ATOMIC_ACQUIRE) == 2;
+}
+
+static void end_by_save(void)
+{
+	static struct tstore_gone log[1];
+	int err = tstore_save_begin(w.c[0], log, 1);
+
+	/* an allocation may have been made to fail */
+	waited = err || __atomic_load_n(&in_flight, __ATOMIC_ACQUIRE) == 2;
+	tstore_save_end(w.c[0]);
 }
 
 static void destroy_waits_for_puts(void)
@@ -428,7 +440,13 @@ static void destroy_waits_for_puts(void)
 static void freeze_waits_for_puts(void)
 {
 	around_a_put(end_by_freeze);
-	CHECK_EQ(stored_then, 1);
+	CHECK(waited);
+}
+
+static void save_waits_for_puts(void)
+{
+	around_a_put(end_by_save);
+	CHECK(waited);
 }
 
 const struct scenario unit_long[] = {
@@ -448,6 +466,7 @@ const struct scenario unit_long[] = {
 	SCENARIO(walk_of_an_emptied_object),
 	SCENARIO(destroy_waits_for_puts),
 	SCENARIO(freeze_waits_for_puts),
+	SCENARIO(save_waits_for_puts),
 };
 
 const unsigned int nr_unit_long = ARRAY_SIZE(unit_long);
