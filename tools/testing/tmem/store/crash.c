@@ -16,6 +16,10 @@
  * a persistent page is there and is right (I4), an ephemeral page is right or
  * gone (I1), what was flushed, taken or destroyed does not come back (I2, I3,
  * I6), nothing of another client is seen (I13).
+ *
+ * A client may be saved, destroyed and restored, too.  If the process dies
+ * meanwhile the stream is lost, and the client has all its persistent pages or
+ * is a fresh one.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -31,8 +35,9 @@
 #define OBJECTS		3
 #define INDICES		40
 #define RUN		20
+#define STREAM		((OBJECTS * INDICES + 4) * TSTORE_SAVE_BYTES)
 
-enum { PUT, GET, FLUSH, FLUSH_OBJECT, DESTROY, CREATE, ATTACH };
+enum { PUT, GET, FLUSH, FLUSH_OBJECT, DESTROY, CREATE, ATTACH, MOVE };
 
 struct op {
 	u32 kind, pool, obj, index, nr;
@@ -52,11 +57,14 @@ static struct shared {
 	u32 ready;		/* the arena holds the clients */
 	u32 nr_clients;
 	u64 recovered;
+	u64 moved, fresh;	/* clients that were being moved */
 	struct log log[NR_CLIENTS];
 } *sh;
 
 static void *arena;
 static size_t bytes;
+static struct tstore *store;	/* in @arena */
+static struct tstore_client *clients[NR_CLIENTS];
 
 static __thread struct env_data data;
 static __thread unsigned char buf[RUN * PAGE_SIZE] __attribute__((aligned(64)));
@@ -107,7 +115,7 @@ static int execute(struct tstore_client *c, const struct op *op, u32 *done)
 
 static bool touches(const struct op *op, u32 pool, u32 obj, u32 index)
 {
-	if (op->kind == ATTACH)
+	if (op->kind == ATTACH || op->kind == MOVE)
 		return true;
 	if (op->pool != pool)
 		return false;
@@ -149,16 +157,106 @@ static void got_pages(struct log *log, const struct op *op, u32 done)
 	tag[done] = 0;
 }
 
+/* The client attaches, and creates pools when it wants to */
+static void attach_again(struct tstore_client *c, struct log *log)
+{
+	struct op op = { ATTACH, 0, 0, 0, 0, 0 };
+	u32 done;
+	int err;
+
+	err = execute(c, &op, &done);
+	if (err)
+		FAIL("attach: status %d", err);
+	forget(log, 0);
+	forget(log, 1);
+}
+
+static void save(struct tstore_client *c, u8 *stream, size_t *nr)
+{
+	struct tstore_gone gone[1];
+	size_t used;
+	int more;
+
+	*nr = 0;
+	if (tstore_save_begin(c, gone, 1))
+		FAIL("save");
+	do {
+		more = tstore_save_next(c, stream + *nr, STREAM - *nr, &used);
+		*nr += used;
+		if (!more && !used)
+			break;
+		tstore_save_finish(c);
+	} while (more >= 0);
+	more = tstore_save_end(c);
+	if (more)
+		FAIL("save: %d", more);
+}
+
+/* Another client takes the place of this one */
+static void move(struct tstore_client *c, struct log *log)
+{
+	struct env_data page = { .base = buf, .nr = 1, .bad = 1 };
+	struct op create = { CREATE, 0, 0, 0, 0, 0 };
+	u8 *stream = malloc(STREAM);
+	u32 i = log - sh->log, done;
+	size_t nr;
+	int err;
+
+	if (!stream)
+		FAIL("no memory");
+	save(c, stream, &nr);
+	tstore_client_destroy(c);
+	if (tstore_client_create(store, ~0ull >> 1, &c))
+		FAIL("no client");
+	tstore_client_set_tag(c, i + 1);
+	clients[i] = c;
+	if (tstore_restore_begin(c, &page))
+		FAIL("restore");
+	tstore_restore_feed(c, stream, nr);
+	err = tstore_restore_end(c, NULL);
+	free(stream);
+	if (err && err != -ENOSPC)
+		FAIL("restore: %d", err);
+	if (err) {
+		attach_again(c, log);
+		return;
+	}
+	memset(log->tag[0], 0, sizeof(log->tag[0]));
+	/* it may have been lost when a process died before */
+	if (log->live[0] && execute(c, &create, &done))
+		FAIL("pool 0 cannot be created");
+}
+
+/* The process has died while the client was moved */
+static void move_again(struct tstore_client *c, struct log *log)
+{
+	struct tmem_req query = { .op = TMEM_OP_QUERY };
+	struct tmem_query q;
+
+	data = (struct env_data){ .base = buf, .nr = RUN, .bad = RUN };
+	tstore_execute(c, &query, &data);
+	memcpy(&q, buf, sizeof(q));
+	if (q.pools) {
+		move(c, log);
+		sh->moved++;
+	} else {
+		attach_again(c, log);
+		sh->fresh++;
+	}
+}
+
 /* Executes the request in the log and notes what it was told */
 static void perform(struct tstore_client *c, struct log *log)
 {
 	struct op *op = &log->op;
 	u64 *tag = &log->tag[op->pool][op->obj][op->index];
-	u32 done, i;
-	int err;
+	bool again = log->busy;
+	u32 done = 0, i;
+	int err = 0;
 
 	__atomic_store_n(&log->busy, 1, __ATOMIC_SEQ_CST);
-	err = execute(c, op, &done);
+	if (op->kind != MOVE)
+		err = execute(c, op, &done);
 	switch (op->kind) {
 	case PUT:
 		for (i = 0; err != -ENXIO && i < op->nr; i++)
@@ -186,6 +284,12 @@ static void perform(struct tstore_client *c, struct log *log)
 			FAIL("attach: status %d", err);
 		forget(log, 0);
 		forget(log, 1);
+		break;
+	case MOVE:
+		if (again)
+			move_again(c, log);
+		else
+			move(c, log);
 		break;
 	}
 	log->done++;
@@ -216,12 +320,14 @@ static void next_op(struct log *log)
 		op->kind = FLUSH_OBJECT;
 	else if (what < 995)
 		op->kind = DESTROY;
-	else
+	else if (what < 998)
 		op->kind = ATTACH;
+	else
+		op->kind = MOVE;
 }
 
-/* One page, against the log */
-static void verify_page(struct tstore_client *c, struct log *log, u32 pool,
+/* One page, against the log; false if it is not there */
+static bool verify_page(struct tstore_client *c, struct log *log, u32 pool,
 			u32 obj, u32 index)
 {
 	struct op get = { GET, pool, obj, index, 1, 0 };
@@ -235,24 +341,29 @@ static void verify_page(struct tstore_client *c, struct log *log, u32 pool,
 	if (err) {
 		if (pool && tag && !open)
 			FAIL("object %u page %u: lost, %d", obj, index, err);
-		return;
+		return false;
 	}
 	if (tag && holds(buf, tag))
-		return;
+		return true;
 	if (open && op->kind == PUT &&
 	    holds(buf, op->tag + index - op->index))
-		return;
+		return true;
 	FAIL("pool %u object %u page %u: tag %llu, expected %llu", pool, obj,
 	     index, (unsigned long long)tag_of(buf), (unsigned long long)tag);
+	return false;
 }
 
 static void verify(struct tstore_client *c, struct log *log, u32 pool)
 {
-	u32 obj, index;
+	u32 obj, index, found = 0, all = 0;
 
 	for (obj = 0; obj < OBJECTS; obj++)
-		for (index = 0; index < INDICES; index++)
-			verify_page(c, log, pool, obj, index);
+		for (index = 0; index < INDICES; index++) {
+			found += verify_page(c, log, pool, obj, index);
+			all += log->tag[pool][obj][index] != 0;
+		}
+	if (log->busy && log->op.kind == MOVE && pool && found && found != all)
+		FAIL("%u of %u pages of a client that was moved", found, all);
 }
 
 /* Stepping takes time: a codec of few instructions, as pages end in one word */
@@ -290,6 +401,21 @@ static const struct tstore_codec * const lz4[] = { &tstore_lz4, NULL };
 static const struct tstore_codec * const step_codecs[] = { &few, NULL };
 static const struct tstore_codec * const *codecs = lz4;
 
+/* The client that was found, or was lost on its way */
+static struct tstore_client *client_find(struct tstore *s, u32 i)
+{
+	struct tstore_client *c = tstore_client_find(s, i + 1);
+
+	if (c)
+		return c;
+	if (!sh->log[i].busy || sh->log[i].op.kind != MOVE)
+		FAIL("client %u is gone", i);
+	if (tstore_client_create(s, ~0ull >> 1, &c))
+		FAIL("no client");
+	tstore_client_set_tag(c, i + 1);
+	return c;
+}
+
 static struct tstore *store_open(void *at, bool create,
 				 struct tstore_client **c)
 {
@@ -302,6 +428,7 @@ static struct tstore *store_open(void *at, bool create,
 		.codecs = codecs,
 		.seed = 1,
 	};
+	struct tstore_client *nobody;
 	const char *bad;
 	struct tstore *s;
 	u32 i;
@@ -310,11 +437,12 @@ static struct tstore *store_open(void *at, bool create,
 	err = create ? tstore_create(&cfg, &s) : tstore_open(&cfg, &s);
 	if (err)
 		FAIL("no store: %d", err);
+	/* one that had no name yet is not missed */
+	while (!create && (nobody = tstore_client_find(s, 0)))
+		tstore_client_destroy(nobody);
 	for (i = 0; i < sh->nr_clients; i++) {
 		if (!create) {
-			c[i] = tstore_client_find(s, i + 1);
-			if (!c[i])
-				FAIL("client %u is gone", i);
+			c[i] = client_find(s, i);
 			continue;
 		}
 		if (tstore_client_create(s, ~0ull >> 1, &c[i]))
@@ -331,8 +459,6 @@ static struct tstore *store_open(void *at, bool create,
 		FAIL("inconsistent: %s", bad);
 	return s;
 }
-
-static struct tstore_client *clients[NR_CLIENTS];
 
 static void *work(void *arg)
 {
@@ -362,13 +488,12 @@ static void sample(struct tstore_client *c, struct log *log)
 static void live_and_die(void)
 {
 	struct tstore_stats st;
-	struct tstore *s;
 	pthread_t thread;
 	u32 i;
 
-	s = store_open(arena, !sh->ready, clients);
+	store = store_open(arena, !sh->ready, clients);
 	sh->ready = 1;
-	tstore_stats(s, &st);
+	tstore_stats(store, &st);
 	if (st.damaged)
 		FAIL("%llu slots are damaged", (unsigned long long)st.damaged);
 	sh->recovered += st.recovered;
@@ -426,8 +551,11 @@ static bool kill_all(unsigned long rounds, u64 seed)
 		done += sh->log[i].done;
 	printf("# %lu kills, %lu with a request in progress, %lu requests, %llu pages found again\n",
 	       round, busy, done, (unsigned long long)sh->recovered);
+	printf("# clients that were being moved: %llu had all, %llu were fresh\n",
+	       (unsigned long long)sh->moved, (unsigned long long)sh->fresh);
 	return done > 100 * rounds && busy > rounds / 10 &&
-	       sh->recovered > 10 * rounds;
+	       sh->recovered > 10 * rounds &&
+	       (rounds < 1000 || (sh->moved && sh->fresh));
 }
 
 /* The arena as it is after one more instruction of the process */
@@ -451,6 +579,7 @@ static void verify_copy(void *copy)
 
 static void run_stepped(unsigned long ops)
 {
+	unsigned long moves = ops / 2;
 	u32 i;
 
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
@@ -459,6 +588,9 @@ static void run_stepped(unsigned long ops)
 	while (ops--) {
 		i = ops % sh->nr_clients;
 		next_op(&sh->log[i]);
+		/* if not by chance */
+		if (ops == moves)
+			sh->log[i].op.kind = MOVE;
 		perform(clients[i], &sh->log[i]);
 	}
 	_exit(0);
@@ -474,7 +606,7 @@ static int step_all(unsigned long ops, u64 seed)
 
 	codecs = step_codecs;
 	shared_open(24, 2);
-	store_open(arena, true, clients);
+	store = store_open(arena, true, clients);
 	sh->log[0].rng = seed;
 	sh->log[1].rng = ~seed;
 	if (posix_memalign(&copy, 4096, bytes) ||
