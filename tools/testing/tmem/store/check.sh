@@ -69,8 +69,8 @@ run gcc-tsan-stress-pack "$out/gcc-tsan-stress" --pack --seconds "$stress_second
 run gcc-tsan-stress-dedup "$out/gcc-tsan-stress" --pack --dedup --seconds "$stress_seconds"
 run gcc-asan-stress-pack "$out/gcc-asan-stress" --pack --seconds "$stress_seconds"
 run gcc-asan-replay "$out/gcc-asan-replay"
-one fuzz sh -c "cd '$out' && ./fuzz -max_total_time=$fuzz_seconds \
-	-timeout=10 -max_len=4096 corpus"
+one fuzz "$here/fuzz.sh" "$out" "$fuzz_seconds"
+grep '^# fuzz' "$out/fuzz.log"
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

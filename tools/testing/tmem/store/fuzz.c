@@ -9,6 +9,7 @@
  * consistent.
  */
 #include "lib.h"
+#include "codec.h"
 
 #define FRAMES		48
 #define CLIENTS		2
@@ -24,6 +25,7 @@ static struct {
 	u64 hash;
 } f;
 
+static const struct tstore_codec * const codecs[] = { &tstore_lz4, NULL };
 static u8 arena[(FRAMES + 2) * 4096] __attribute__((aligned(4096)));
 static u8 pages[TMEM_MAX_RUN * 4096] __attribute__((aligned(4096)));
 
@@ -156,6 +158,8 @@ static void fuzz_open(void)
 	struct tmem_req attach = { .op = TMEM_OP_ATTACH };
 	unsigned int i;
 
+	if (cfg.seed & 1)
+		cfg.codecs = codecs;
 	if (tstore_create(&cfg, &f.s))
 		env_die("no store");
 	for (i = 0; i < CLIENTS; i++)
