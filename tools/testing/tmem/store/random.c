@@ -143,6 +143,12 @@ static u32 fresh(unsigned int client, u32 pool, u64 obj, u64 index, u32 nr)
 	return n;
 }
 
+/* With dedup the name of a page costs something, beside the page */
+static u64 slack(u64 pages)
+{
+	return world_dedup ? pages / 64 + 1 : 0;
+}
+
 static void refused_put(int err, unsigned int client, u32 pool, u32 new)
 {
 	bool persistent = m.client[client].pool[pool].persistent;
@@ -154,12 +160,9 @@ static void refused_put(int err, unsigned int client, u32 pool, u32 new)
 		CHECK(mc->frozen || mc->saving);	/* I8 */
 		break;
 	case -EDQUOT:
-		/*
-		 * all that can be evicted would not have been enough; with
-		 * dedup the name of a page costs something too
-		 */
+		/* all that can be evicted would not have been enough */
 		pages = model_count(&m, client, persistent ? 1 : -1) + new;
-		CHECK(pages + (world_dedup ? pages / 64 + 1 : 0) > mc->limit);
+		CHECK(pages + slack(pages) > mc->limit);
 		break;
 	case -ENOSPC:
 		CHECK(may.frames > may.free || smaller);
@@ -393,6 +396,8 @@ static void do_control(unsigned int client)
 	used = model_count(&m, client, -1);
 	limit = below(3) ? below(frames * 2) : 1000000;
 	allow(client, 0);
+	if (used + slack(used) > limit)
+		may.puts = smaller;
 	if (used > limit) {
 		may.puts = true;
 		may.pages = used - limit;
