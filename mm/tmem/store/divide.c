@@ -67,11 +67,14 @@ static u32 tstore_active_locked(struct tstore_client *c, u64 held)
 	return held ? low * TSTORE_ACTIVE_ALL / held : TSTORE_ACTIVE_ALL;
 }
 
-/* Fills the curve in; from here on what it is made of weighs half */
+/*
+ * Fills the curve in; from here on what it is made of weighs half.  Packed or
+ * not, more of the client's pages are taken to be like those that it has.
+ */
 static void tstore_curve(struct tstore_client *c, struct tstore_share *share,
-			 u64 ephemeral, u64 capacity)
+			 u64 ephemeral, u64 persistent, u64 capacity)
 {
-	u64 persistent = share->held - ephemeral;
+	u64 held = ephemeral + persistent;
 	u64 pages;
 	u32 i;
 
@@ -79,6 +82,8 @@ static void tstore_curve(struct tstore_client *c, struct tstore_share *share,
 	share->active = tstore_active_locked(c, ephemeral);
 	for (i = 0; i <= TSTORE_CURVE_STEPS; i++) {
 		pages = capacity * i / TSTORE_CURVE_STEPS;
+		if (share->held)
+			pages = pages * held / share->held;
 		share->hits[i] = pages <= persistent ? 0 :
 			tstore_ghost_hits(c->ghost, pages - persistent);
 	}
@@ -89,11 +94,12 @@ static void tstore_curve(struct tstore_client *c, struct tstore_share *share,
 static void tstore_share_init(struct tstore_client *c,
 			      struct tstore_share *share, u64 capacity)
 {
-	u64 ephemeral, refused;
+	u64 ephemeral, persistent, refused;
 
 	memset(share, 0, sizeof(*share));
 	spin_lock(&c->L4_lock);
 	ephemeral = c->charged[TSTORE_EPHEMERAL];
+	persistent = c->charged[TSTORE_PERSISTENT];
 	share->held = tstore_used(c->bytes);
 	share->weight = c->rec->weight;
 	share->min = c->rec->min;
@@ -107,7 +113,7 @@ static void tstore_share_init(struct tstore_client *c,
 
 	share->active = TSTORE_ACTIVE_ALL;
 	if (c->ghost)
-		tstore_curve(c, share, ephemeral, capacity);
+		tstore_curve(c, share, ephemeral, persistent, capacity);
 }
 
 /**

@@ -18,13 +18,13 @@
  * @weight: what it is worth, against others; 0: it gets its minimum only
  * @min: pages that it is sure of
  * @cap: pages that it may not exceed
- * @held: pages that it has, of both kinds
+ * @held: frames that its pages of both kinds amount to
  * @refused: puts that were refused or evicted pages of its own, since the
  *	policy was asked last
  * @active: how much of @held is of use, of TSTORE_ACTIVE_ALL
  * @hits: hits of the past period, had it had @capacity * i /
- *	TSTORE_CURVE_STEPS pages; does not fall with i
- * @target: pages that it should have: the answer, and the one of last time
+ *	TSTORE_CURVE_STEPS frames; does not fall with i
+ * @target: frames that it should have: the answer, and the one of last time
  * @corner: the policy's own
  * @gain: the policy's own
  */

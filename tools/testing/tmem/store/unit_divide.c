@@ -3,6 +3,7 @@
  * Transcendent memory: page store unit tests, dividing it among clients
  */
 #include "policy.h"
+#include "private.h"
 #include "unit.h"
 
 #define E	0
@@ -192,6 +193,44 @@ static void idle_pages_are_taxed(void)
 	world_close();
 }
 
+/* Pages of a few words and text around them: several to a frame */
+static int small(u8 op, u64 page)
+{
+	struct tmem_req req = {
+		.op = op, .pool = E, .index = page, .nr_pages = 1,
+	};
+
+	memset(w.buf, 'x', PAGE_SIZE);
+	memcpy(w.buf, &page, sizeof(page));
+	return run(w.c[0], &req);
+}
+
+/* A curve is of frames, though hits are of pages */
+static void a_curve_of_packed_pages(void)
+{
+	struct tstore_share *share;
+	unsigned int turn, i;
+
+	world_packs = true;
+	open_all(true);
+	for (turn = 0; turn < 4; turn++) {
+		for (i = 0; i < 640; i++) {
+			CHECK_EQ(small(TMEM_OP_GET, i), turn ? 0 : -ENOENT);
+			CHECK_EQ(small(TMEM_OP_PUT, i), 0);
+		}
+	}
+	tstore_divide(w.s, policy_named("utility"));
+	share = &w.s->shares[0];
+	CHECK_EQ(share->held, tstore_used(w.c[0]->bytes));
+	CHECK(share->held < 640 / 8);
+	for (i = 0; share->hits[i] * 10 < share->hits[TSTORE_CURVE_STEPS] * 9;)
+		i++;
+	/* all hits with about what it has, not with as many frames as pages */
+	CHECK(share->hits[TSTORE_CURVE_STEPS] > 1000);
+	CHECK(FRAMES * i / TSTORE_CURVE_STEPS >= share->held / 2);
+	CHECK(FRAMES * i / TSTORE_CURVE_STEPS <= share->held * 2);
+}
+
 const struct scenario unit_divide[] = {
 	SCENARIO(weights_divide_a_full_store),
 	SCENARIO(one_alone_has_it_all),
@@ -201,6 +240,7 @@ const struct scenario unit_divide[] = {
 	SCENARIO(utility_finds_the_loop),
 	SCENARIO(static_shares_do_not),
 	SCENARIO(idle_pages_are_taxed),
+	SCENARIO(a_curve_of_packed_pages),
 };
 
 const unsigned int nr_unit_divide = ARRAY_SIZE(unit_divide);
