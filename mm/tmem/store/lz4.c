@@ -168,6 +168,7 @@ static bool lz4_decode(void *work __always_unused, const void *from, u32 bytes,
 	const u8 *in = from, *in_end = in + bytes;
 	u8 *out = page, *out_end = out + PAGE_SIZE;
 	u32 token, len, distance;
+	bool room;
 
 	while (in < in_end) {
 		token = *in++;
@@ -176,8 +177,9 @@ static bool lz4_decode(void *work __always_unused, const void *from, u32 bytes,
 			return false;
 		if (len > (u32)(in_end - in) || len > (u32)(out_end - out))
 			return false;
-		lz4_copy(out, in, len, (u32)(in_end - in) >= len + 8 &&
-				       (u32)(out_end - out) >= len + 8);
+		room = (u32)(in_end - in) >= len + 8 &&
+		       (u32)(out_end - out) >= len + 8;
+		lz4_copy(out, in, len, room);
 		in += len;
 		out += len;
 		if (in == in_end)

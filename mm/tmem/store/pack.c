@@ -428,7 +428,7 @@ static bool tstore_chunk_move(struct tstore *s, u32 class, u32 word)
 	struct tstore_scratch *sc;
 	struct tstore_chunk head;
 	struct tstore_page *page;
-	spinlock_t *lock;
+	spinlock_t *lock;	/* of the page's shard */
 	u32 now, to = 0;
 
 	tstore_chunk_head(s, word, &head);
