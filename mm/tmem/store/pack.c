@@ -185,9 +185,8 @@ static void tstore_span_free(struct tstore *s, u32 span, u32 home)
 }
 
 static u32 tstore_chunk_take_locked(struct tstore *s, struct tstore_pack *pk,
-				    u32 class)
+				    u32 class, u32 span)
 {
-	u32 span = pk->span;
 	struct tstore_page *page = tstore_page(s, span);
 	u32 i = 0;
 
@@ -209,7 +208,8 @@ static u32 tstore_chunk_alloc(struct tstore *s, u32 class, u32 home,
 	u32 span, word = 0;
 
 	spin_lock(&pk->L6_lock);
-	if (pk->span == TSTORE_NONE && grow) {
+	span = pk->span;
+	if (span == TSTORE_NONE && grow) {
 		spin_unlock(&pk->L6_lock);
 		span = tstore_span_create(s, class, home);
 		if (span == TSTORE_NONE)
@@ -218,8 +218,9 @@ static u32 tstore_chunk_alloc(struct tstore *s, u32 class, u32 home,
 		tstore_span_list_locked(s, pk, span);
 		pk->spans++;
 	}
-	if (pk->span != TSTORE_NONE) {
-		word = tstore_chunk_take_locked(s, pk, class);
+	/* of the new span even if others made one too: none stays empty */
+	if (span != TSTORE_NONE) {
+		word = tstore_chunk_take_locked(s, pk, class, span);
 		pk->bytes += head->bytes + sizeof(*head);
 		tstore_span_copy(s, tstore_word_span(word),
 				 tstore_chunk_at(s, word), (void *)head,
