@@ -5,6 +5,7 @@ out=$1
 store=$2
 fuzz_seconds=$3
 stress_seconds=$4
+perturb_seconds=$5
 here=$(dirname "$0")
 passed=0
 failed=0
@@ -62,6 +63,7 @@ run gcc-asan-random "$out/gcc-asan-random" --runs 60
 run clang-asan-random "$out/clang-asan-random" --seed 1000 --runs 40
 run crash-kill "$out/crash" --kill 2000
 run crash-step "$out/crash-step" --step 40
+run perturb "$out/perturb" --seconds "$perturb_seconds"
 run gcc-tsan-stress "$out/gcc-tsan-stress" --seconds "$stress_seconds"
 run clang-tsan-stress "$out/clang-tsan-stress" --seconds "$stress_seconds"
 run gcc-asan-stress "$out/gcc-asan-stress" --seconds "$stress_seconds"

@@ -7,18 +7,21 @@
 
 #include "tmem_env.h"
 
-#define MAX_LEVEL	16
-
 int env_fail_at;
 int env_allocated;
 void (*env_relax_hook)(void);
 void (*env_map_hook)(unsigned int i);
+void (*env_lock_hook)(spinlock_t *lock);
+void (*env_unlock_hook)(spinlock_t *lock);
 __thread struct env_work env_work;
+__thread struct env_thread *env_thread;
 
-static __thread spinlock_t *held[MAX_LEVEL];
-static __thread unsigned int nr_held;
-static __thread void *mapped;
-static __thread char me;	/* its address tells threads apart */
+static __thread struct env_thread own;
+
+static struct env_thread *self(void)
+{
+	return env_thread ? env_thread : &own;
+}
 
 void env_die(const char *fmt, ...)
 {
@@ -34,11 +37,12 @@ void env_die(const char *fmt, ...)
 
 void *env_zalloc(size_t bytes)
 {
+	struct env_thread *me = self();
 	void *ptr;
 
-	if (nr_held)
+	if (me->nr_held)
 		env_die("allocation with a lock of level %u held",
-			held[nr_held - 1]->level);
+			me->held[me->nr_held - 1]->level);
 	if (env_fail_at && !--env_fail_at)
 		return NULL;
 	ptr = calloc(1, bytes);
@@ -49,7 +53,9 @@ void *env_zalloc(size_t bytes)
 
 void env_free(void *ptr)
 {
-	if (nr_held)
+	struct env_thread *me = self();
+
+	if (me->nr_held)
 		env_die("free with a lock held");
 	if (ptr)
 		__atomic_fetch_sub(&env_allocated, 1, __ATOMIC_RELAXED);
@@ -58,7 +64,7 @@ void env_free(void *ptr)
 
 void env_lock_init(spinlock_t *lock, unsigned int level)
 {
-	if (!level || level >= MAX_LEVEL)
+	if (!level || level >= ENV_MAX_LEVEL)
 		env_die("lock of level %u", level);
 	pthread_mutex_init(&lock->mutex, NULL);
 	lock->level = level;
@@ -67,38 +73,50 @@ void env_lock_init(spinlock_t *lock, unsigned int level)
 
 void spin_lock(spinlock_t *lock)
 {
+	struct env_thread *me = self();
+
 	if (!lock->level)
 		env_die("lock was not initialised");
-	if (nr_held && held[nr_held - 1]->level >= lock->level)
+	if (me->nr_held && me->held[me->nr_held - 1]->level >= lock->level)
 		env_die("lock of level %u taken under one of level %u",
-			lock->level, held[nr_held - 1]->level);
+			lock->level, me->held[me->nr_held - 1]->level);
+	if (env_lock_hook)
+		env_lock_hook(lock);
 	pthread_mutex_lock(&lock->mutex);
-	env_write_once(lock->owner, &me);
-	held[nr_held++] = lock;
+	env_write_once(lock->owner, me);
+	me->held[me->nr_held++] = lock;
 	env_work.locks++;
 }
 
 void spin_unlock(spinlock_t *lock)
 {
-	if (!nr_held || held[nr_held - 1] != lock)
+	struct env_thread *me = self();
+
+	if (!me->nr_held || me->held[me->nr_held - 1] != lock)
 		env_die("lock of level %u let go, but it is not the last one taken",
 			lock->level);
-	if (mapped && nr_held == 1)
+	if (me->mapped && me->nr_held == 1)
 		env_die("lock let go with a page mapped");
-	nr_held--;
+	me->nr_held--;
 	env_write_once(lock->owner, NULL);
 	pthread_mutex_unlock(&lock->mutex);
+	if (env_unlock_hook)
+		env_unlock_hook(lock);
 }
 
 void env_assert_held(spinlock_t *lock)
 {
-	if (env_read_once(lock->owner) != &me)
+	struct env_thread *me = self();
+
+	if (env_read_once(lock->owner) != me)
 		env_die("lock of level %u is not held", lock->level);
 }
 
 void *env_data_map(env_data_t data, unsigned int i)
 {
-	if (mapped)
+	struct env_thread *me = self();
+
+	if (me->mapped)
 		env_die("two pages mapped at a time");
 	if (!data)
 		return NULL;
@@ -106,18 +124,20 @@ void *env_data_map(env_data_t data, unsigned int i)
 		env_die("page %u of %u mapped", i, data->nr);
 	if (i >= data->bad)
 		return NULL;
-	mapped = (char *)data->base + (size_t)i * PAGE_SIZE;
+	me->mapped = (char *)data->base + (size_t)i * PAGE_SIZE;
 	env_work.maps++;
 	if (env_map_hook)
 		env_map_hook(i);
-	return mapped;
+	return me->mapped;
 }
 
 void env_data_unmap(void *ptr)
 {
-	if (ptr != mapped)
+	struct env_thread *me = self();
+
+	if (ptr != me->mapped)
 		env_die("unmapped what is not mapped");
-	mapped = NULL;
+	me->mapped = NULL;
 }
 
 static void env_work_note(void)
@@ -132,10 +152,12 @@ static void env_work_note(void)
 
 void env_relax(void)
 {
-	if (nr_held)
+	struct env_thread *me = self();
+
+	if (me->nr_held)
 		env_die("relaxing with a lock of level %u held",
-			held[nr_held - 1]->level);
-	if (mapped)
+			me->held[me->nr_held - 1]->level);
+	if (me->mapped)
 		env_die("relaxing with a page mapped");
 	env_work_note();
 	env_work.relaxed++;
@@ -150,9 +172,11 @@ void env_work_reset(void)
 
 void env_idle(void)
 {
+	struct env_thread *me = self();
+
 	env_work_note();
-	if (nr_held)
-		env_die("%u locks still held", nr_held);
-	if (mapped)
+	if (me->nr_held)
+		env_die("%u locks still held", me->nr_held);
+	if (me->mapped)
 		env_die("a page is still mapped");
 }

@@ -6,7 +6,8 @@
  * - locks check the order of levels, who holds them, and who lets them go;
  * - pages of data cannot be mapped beyond the run, may be made to fail, and
  *   must be unmapped again;
- * - a thread counts what it does between two calls of env_relax().
+ * - a thread counts what it does between two calls of env_relax();
+ * - a test may be told of each lock, map and relax, and hold the thread up.
  *
  * Whatever is wrong ends the process: see env_die().
  */
@@ -36,6 +37,24 @@ void env_lock_init(spinlock_t *lock, unsigned int level);
 void spin_lock(spinlock_t *lock);
 void spin_unlock(spinlock_t *lock);
 void env_assert_held(spinlock_t *lock);
+
+/* Called before a lock is taken, and after one was let go */
+extern void (*env_lock_hook)(spinlock_t *lock);
+extern void (*env_unlock_hook)(spinlock_t *lock);
+
+/*
+ * What the environment knows of a thread.  A thread that plays several may
+ * point to another one.
+ */
+#define ENV_MAX_LEVEL	16
+
+struct env_thread {
+	spinlock_t *held[ENV_MAX_LEVEL];	/* outermost first */
+	unsigned int nr_held;
+	void *mapped;
+};
+
+extern __thread struct env_thread *env_thread;
 
 /* Pages of a request */
 struct env_data {
