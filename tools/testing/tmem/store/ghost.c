@@ -262,7 +262,7 @@ static void mattson(const unsigned int *refs, unsigned int nr,
 
 	for (i = 1; i <= nr; i++) {
 		at = last[refs[i - 1]];
-		above = universe;
+		above = ~0U;	/* no cache has what was not used yet */
 		if (at) {
 			above = 0;
 			for (k = i - 1; k; k -= k & -k)
