@@ -57,7 +57,8 @@ run gcc-asan-unit "$out/gcc-asan-unit"
 run clang-asan-unit "$out/clang-asan-unit"
 run density "$out/density"
 run move "$out/move"
-run ghost "$out/ghost"
+one record-traces "$here/record-traces" "$out/traces"
+run ghost "$out/ghost" "$out/traces"
 run capacity "$out/capacity" "$store"/*.[ch] "$store"/../*.[ch] "$here"/*.[ch]
 run gcc-asan-random "$out/gcc-asan-random" --runs 60
 run clang-asan-random "$out/clang-asan-random" --seed 1000 --runs 40
