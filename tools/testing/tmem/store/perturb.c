@@ -108,6 +108,7 @@ static void store_open(void)
 		.max_clients = MAX_CLIENTS,
 		.max_pools = POOLS,
 		.codecs = below(2) ? codecs : NULL,
+		.dedup = !below(3),
 		.ghosts = !below(16),
 		.seed = lib_rand(&rng),
 	};

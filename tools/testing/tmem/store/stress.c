@@ -455,6 +455,30 @@ static void stress_open(void)
 	}
 }
 
+/* Whether all was well; the threads are gone */
+static const char *stress_close(u64 hits)
+{
+	const char *bad = tstore_check(s);
+	unsigned int i;
+
+	for (i = 0; i < NR_CLIENTS; i++)
+		tstore_client_destroy(clients[i]);
+	if (!bad)
+		bad = tstore_check(s);
+	if (!bad && world_stats().free + world_stats().object_frames !=
+		    world_stats().pages)
+		bad = "frames are lost";
+	tstore_destroy(s);
+	free(w.arena);
+	if (env_allocated)
+		bad = "memory is lost";
+	if (!hits)
+		bad = "nothing was ever returned";
+	if (!saves)
+		bad = "nobody was ever saved";
+	return bad;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -497,26 +521,11 @@ int main(int argc, char **argv)
 		hits += threads[i].hits;
 		free(threads[i].buf);
 	}
-	bad = tstore_check(s);
 	printf("# %llu requests, %llu pages returned, %llu evicted\n",
 	       (unsigned long long)ops, (unsigned long long)hits,
 	       (unsigned long long)world_stats().evicted);
 	printf("# %lu saves\n", saves);
-	for (i = 0; i < NR_CLIENTS; i++)
-		tstore_client_destroy(clients[i]);
-	if (!bad)
-		bad = tstore_check(s);
-	if (!bad && world_stats().free + world_stats().object_frames !=
-		    world_stats().pages)
-		bad = "frames are lost";
-	tstore_destroy(s);
-	free(w.arena);
-	if (env_allocated)
-		bad = "memory is lost";
-	if (!hits)
-		bad = "nothing was ever returned";
-	if (!saves)
-		bad = "nobody was ever saved";
+	bad = stress_close(hits);
 	lib_result(!bad, "stress", bad);
 	return lib_summary();
 }
