@@ -30,6 +30,9 @@ demo: ## a small guest reads files and walks through memory, without and with a 
 bench-guest: ## what a page costs, and what it gains, beside zswap, zram and a disk (an hour): build/bench/
 	@scripts/bench-guest
 
+bench-store: ## what an operation of the page store costs, beside memcpy and memcached (some minutes): build/bench-store/
+	@scripts/bench-store
+
 test-store: ## the tests of the page store alone, in processes (a minute)
 	@scripts/deps store
 	@$(MAKE) --no-print-directory -C tools/testing/tmem/store check
@@ -58,5 +61,5 @@ check-faults: ## all coherence tests in guests whose store misbehaves in every w
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug demo bench-guest test-store replay shell kunit check series check-series \
+.PHONY: help deps apply kernel kernel-x86 kernel-debug demo bench-guest bench-store test-store replay shell kunit check series check-series \
 	check-faults clean

@@ -30,6 +30,7 @@ class Figure:
     against: str = ''
     baseline: Callable | None = None
     target: float | Callable | None = None  # at most so much of the baseline, or the value; or made of the runs
+    least: bool = False                     # at least so much
 
 
 @dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What bench-guest makes of its runs: figures, a table in reStructuredText, and plots by gnuplot."""
+"""What bench-guest and bench-store make of their runs: figures, a table in reStructuredText, and plots by gnuplot."""
 
 import math
 import os
@@ -17,11 +17,11 @@ def spread(values):
     return {name: None if value == math.inf else value for name, value in seen.items()}
 
 
-def verdict(target, seen):
+def verdict(target, seen, least=False):
     """Whether a target is met; 'unclear' if some runs say so and others do not."""
     if target is None:
         return None
-    fine = [value is not None and value <= target for value in (seen['min'], seen['max'])]
+    fine = [value is not None and (value >= target if least else value <= target) for value in (seen['min'], seen['max'])]
     return 'met' if all(fine) else 'unclear' if any(fine) else 'missed'
 
 
@@ -32,7 +32,8 @@ def figure_of(figure, runs):
     target = figure.target(runs) if callable(figure.target) else figure.target
     value, ratio = spread(values), spread(ratios) if ratios else None
     return {'label': figure.label, 'unit': figure.unit, 'values': values, 'value': value, 'against': figure.against,
-            'ratios': ratios, 'ratio': ratio, 'target': target, 'verdict': verdict(target, ratio if below else value)}
+            'ratios': ratios, 'ratio': ratio, 'target': target, 'least': figure.least,
+            'verdict': verdict(target, ratio if below else value, figure.least)}
 
 
 def summary_of(part, runs, options):
@@ -59,7 +60,8 @@ def rows_of(summary):
         value, ratio = figure['value'], figure['ratio']
         median = number(value['median']) + (f" {figure['unit']}" if figure['unit'] and value['median'] is not None else '')
         spread_of = f"{number(ratio['median'])} {between(ratio)}" if ratio else between(value)
-        target = '--' if figure['target'] is None else f"{figure['target']:g} {figure['verdict']}"
+        least = '>= ' if figure.get('least') else ''
+        target = '--' if figure['target'] is None else f"{least}{figure['target']:g} {figure['verdict']}"
         yield figure['label'], median, figure['against'] or '--', spread_of, target
 
 
@@ -89,7 +91,7 @@ RATIOS = '''set yrange [-0.7:{count}-0.3]
 set xlabel "of the baseline; the line is the target"
 set grid x
 set ytics ({ticks}) noenhanced
-set xrange [0:*]
+{scale}
 plot "{data}" using 2:1:3:4 with xerrorbars pt 7 lc rgb "#1f4e79" title "median, min..max", \\
      "{data}" using ($5 > 0 ? $5 : NaN):1 with points pt 2 lc rgb "#c00000" title "target"
 '''
@@ -113,7 +115,7 @@ def gnuplot(out, name, summary, script, height=420):
         raise Failure(f'gnuplot: {done.stderr.strip()}')
 
 
-def plot_ratios(out, name, summary):
+def plot_ratios(out, name, summary, scale='set xrange [0:*]'):
     figures = [figure for figure in reversed(summary['figures']) if figure['ratio']]
     data = out / f'{name}.dat'
     with open(data, 'w', encoding='utf-8') as lines:
@@ -121,7 +123,7 @@ def plot_ratios(out, name, summary):
             seen = figure['ratio']
             print(place, seen['median'], seen['min'], seen['max'], figure['target'] or -1, figure['label'], file=lines)
     ticks = ', '.join(f'"{quoted(figure["label"])} / {figure["against"]}" {place}' for place, figure in enumerate(figures))
-    gnuplot(out, name, summary, RATIOS.format(count=len(figures), ticks=ticks, data=data), 120 + 22 * len(figures))
+    gnuplot(out, name, summary, RATIOS.format(count=len(figures), ticks=ticks, data=data, scale=scale), 120 + 22 * len(figures))
 
 
 def plot_lines(out, name, summary):
@@ -157,11 +159,19 @@ def plot_settle(out, summary):
                 LINES.format(xlabel='seconds', ylabel='pages a second', more='', series=series))
 
 
+def write_table(out, parts):
+    (out / 'table.rst').write_text('\n'.join(section(name, summary) for name, summary in parts.items()))
+
+
+def written(out):
+    return [os.path.relpath(path) for path in sorted(out.iterdir()) if path.suffix in ('.json', '.rst', '.svg')]
+
+
 def write(out, parts):
     """table.rst and the plots of all parts that there are."""
-    (out / 'table.rst').write_text('\n'.join(section(name, summary) for name, summary in parts.items()))
+    write_table(out, parts)
     for name, summary in parts.items():
         (plot_lines if summary['plot'] == 'lines' else plot_ratios)(out, name, summary)
         if name == 'stream':
             plot_settle(out, summary)
-    return [os.path.relpath(path) for path in sorted(out.iterdir()) if path.suffix in ('.json', '.rst', '.svg')]
+    return written(out)
