@@ -135,15 +135,13 @@ static void tstore_object_end_locked(struct tstore *s,
 	tstore_object_free(s, o);
 }
 
-/* Appends a page to the list of its object */
-static void tstore_object_add_locked(struct tstore *s,
-				     struct tstore_oshard *os,
-				     struct tstore_object *obj, u32 p)
+/* Appends a page to the list of its object, which nobody else looks at */
+static void tstore_object_add(struct tstore *s, struct tstore_object *obj,
+			      u32 p)
 {
 	struct tstore_page *page = tstore_page(s, p);
 	struct tstore_page *first;
 
-	env_assert_held(&os->L3_lock);
 	if (obj->first == TSTORE_NONE) {
 		obj->first = p;
 		page->onext = p;
@@ -185,7 +183,7 @@ int tstore_object_link(struct tstore *s, const struct tstore_key *key,
 	obj = tstore_object(s, o);
 	for (i = 0; i < nr; i++) {
 		env_write_once(tstore_page(s, pages[i])->obj, o);
-		tstore_object_add_locked(s, os, obj, pages[i]);
+		tstore_object_add(s, obj, pages[i]);
 	}
 	spin_unlock(&os->L3_lock);
 	return 0;
@@ -268,19 +266,12 @@ bool tstore_object_rejoin(struct tstore *s, const struct tstore_key *key,
 
 /**
  * tstore_object_rejoin_page() - add a page that was found to its object
- * @s: the store
- * @key: the object
+ * @s: the store, of which nobody else knows yet
  * @p: the page; its slot names the object
  */
-void tstore_object_rejoin_page(struct tstore *s, const struct tstore_key *key,
-			       u32 p)
+void tstore_object_rejoin_page(struct tstore *s, u32 p)
 {
-	struct tstore_oshard *os = tstore_oshard(s, key);
-
-	spin_lock(&os->L3_lock);
-	tstore_object_add_locked(s, os,
-				 tstore_object(s, tstore_page(s, p)->obj), p);
-	spin_unlock(&os->L3_lock);
+	tstore_object_add(s, tstore_object(s, tstore_page(s, p)->obj), p);
 }
 
 /**

@@ -59,6 +59,17 @@ static bool tstore_page_is(struct tstore *s, const struct tstore_page *page,
 	       tstore_object_is(tstore_object(s, page->obj), key);
 }
 
+/* The same for whoever has the store alone */
+u32 *tstore_page_find(struct tstore *s, const struct tstore_key *key, u64 index)
+{
+	u32 *link = tstore_bucket(s, key, index);
+
+	while (*link != TSTORE_NONE &&
+	       !tstore_page_is(s, tstore_page(s, *link), key, index))
+		link = &tstore_page(s, *link)->hnext;
+	return link;
+}
+
 /**
  * tstore_page_find_locked() - look a page up
  * @s: the store
@@ -71,14 +82,8 @@ static bool tstore_page_is(struct tstore *s, const struct tstore_page *page,
 u32 *tstore_page_find_locked(struct tstore *s, struct tstore_shard *sh,
 			     const struct tstore_key *key, u64 index)
 {
-	u32 *link;
-
 	env_assert_held(&sh->L2_lock);
-	link = tstore_bucket(s, key, index);
-	while (*link != TSTORE_NONE &&
-	       !tstore_page_is(s, tstore_page(s, *link), key, index))
-		link = &tstore_page(s, *link)->hnext;
-	return link;
+	return tstore_page_find(s, key, index);
 }
 
 /* Names a page that nobody else knows yet */
@@ -194,6 +199,22 @@ void tstore_queue_del_locked(struct tstore *s, struct tstore_client *c, u32 p)
 		c->oldest = page->qnext;
 }
 
+/* Has the slots come closer that lists lead to from that of a page */
+static void tstore_neighbours_seek(struct tstore *s,
+				   const struct tstore_key *key, u32 p)
+{
+	const struct tstore_page *page = tstore_page(s, p);
+
+	if (tstore_key_kind(key) == TSTORE_EPHEMERAL) {
+		env_prefetch(&tstore_page(s, page->qnext)->qprev);
+		env_prefetch(&tstore_page(s, page->qprev)->qnext);
+	}
+	if (!tstore_page_solo(page)) {
+		env_prefetch(&tstore_page(s, page->onext)->oprev);
+		env_prefetch(&tstore_page(s, page->oprev)->onext);
+	}
+}
+
 /* First half of a page's removal: from here on it is not found */
 u32 tstore_page_unhash_locked(struct tstore *s, struct tstore_shard *sh,
 			      u32 *link)
@@ -292,6 +313,7 @@ u32 tstore_flush_few(struct tstore *s, const struct tstore_key *key,
 		if (*link == TSTORE_NONE ||
 		    !tstore_flush_applies(seq, tstore_page(s, *link)->seq))
 			continue;
+		tstore_neighbours_seek(s, key, *link);
 		pages[dropped++] = tstore_page_unhash_locked(s, sh, link);
 	}
 	if (dropped)

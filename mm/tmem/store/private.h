@@ -368,8 +368,7 @@ u64 tstore_object_flush(struct tstore *s, const struct tstore_key *key,
 			u64 first, u64 last, u32 seq);
 bool tstore_object_rejoin(struct tstore *s, const struct tstore_key *key,
 			  u32 o);
-void tstore_object_rejoin_page(struct tstore *s, const struct tstore_key *key,
-			       u32 p);
+void tstore_object_rejoin_page(struct tstore *s, u32 p);
 bool tstore_object_settle(struct tstore *s, const struct tstore_key *key,
 			  u32 o);
 u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
@@ -380,6 +379,8 @@ struct tstore_shard *tstore_shard(struct tstore *s,
 				  const struct tstore_key *key, u64 index);
 u32 tstore_shard_home(struct tstore *s, const struct tstore_shard *sh);
 u32 *tstore_bucket(struct tstore *s, const struct tstore_key *key, u64 index);
+u32 *tstore_page_find(struct tstore *s, const struct tstore_key *key,
+		      u64 index);
 u32 *tstore_page_find_locked(struct tstore *s, struct tstore_shard *sh,
 			     const struct tstore_key *key, u64 index);
 void tstore_page_name(struct tstore_page *page, const struct tstore_key *key,

@@ -13,8 +13,8 @@
  * before it is followed; a slot that cannot be true is as good as free, and is
  * counted.
  *
- * Locks are taken because what is called here asserts them.  Nobody else knows
- * of the store yet.
+ * Nobody else knows of the store yet, so those locks are taken only that what is
+ * called here asserts, and for a page none of a shard.
  */
 #include "private.h"
 
@@ -232,16 +232,14 @@ static bool tstore_recover_page(struct tstore *s, struct tstore_found *f)
 	bool fresh;
 	u32 *link;
 
-	spin_lock(&sh->L2_lock);
-	link = tstore_page_find_locked(s, sh, &f->key, f->index);
+	link = tstore_page_find(s, &f->key, f->index);
 	fresh = *link == TSTORE_NONE && tstore_recover_place(s, f, sh);
 	if (fresh) {
 		page->hnext = TSTORE_NONE;
 		*link = f->p;
 		if (!tstore_page_solo(page))
-			tstore_object_rejoin_page(s, &f->key, f->p);
+			tstore_object_rejoin_page(s, f->p);
 	}
-	spin_unlock(&sh->L2_lock);
 	return fresh;
 }
 

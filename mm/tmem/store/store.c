@@ -270,10 +270,17 @@ static size_t tstore_head_bytes(const struct tstore *s)
 	return (bytes + 63) & ~(size_t)63;
 }
 
-/* Shards of both hashes for an arena of so many frames */
+/*
+ * Shards of each hash for an arena of so many frames.  A run is in one shard, so
+ * if there were more of them than runs, some would be crowded and others empty.
+ */
 static u32 tstore_shards_for(u32 frames)
 {
-	return frames < 1U << 18 ? 64 : 256;
+	u32 shards = 8;
+
+	while (shards < 64 && shards << TSTORE_SHARD_SHIFT < frames)
+		shards *= 2;
+	return frames < 1U << 18 ? shards : TSTORE_MAX_SHARDS;
 }
 
 /* Bytes of the arena before the frames if there are so many of them */

@@ -175,14 +175,14 @@ int lib_store_open(size_t bytes, struct tstore **s)
 	return tstore_open(&cfg, s);
 }
 
-/* An arena that has exactly so many frames */
+/* An arena that has exactly so many frames, up to 4096 */
 static size_t arena_bytes(unsigned int frames)
 {
 	unsigned long percent = world_dedup ? 350 : world_packs ? 250 : 100;
 	size_t slots = frames * percent / 100;
-	size_t buckets = slots > 64 ? slots / 64 : 1;
+	size_t buckets = slots > 8 ? slots / 8 : 1;
 	size_t few = (buckets / 4 + 1) * (world_dedup ? 2 : 1);
-	size_t meta = slots * 40 + 64 * 4ul * (buckets + few);
+	size_t meta = slots * 40 + 8 * 4ul * (buckets + few);
 
 	if (world_lasting)
 		meta += 64 + NR_CLIENTS * (64 + 4 * 8) + 32;

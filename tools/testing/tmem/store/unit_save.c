@@ -465,7 +465,7 @@ static void save_log_not_ahead(void)
 	open_save();
 	for (i = 0; i < 200; i++)
 		CHECK_EQ(put(w.c[0], P, 1, i << 20, 1, i), 0);
-	begin(0, 16);
+	begin(0, 60);
 	for (i = 0; i < 200; i++)
 		CHECK_EQ(flush(w.c[0], P, 1, i << 20, 1, 0), 0);
 	finish(0);
