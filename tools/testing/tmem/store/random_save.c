@@ -72,10 +72,11 @@ static void restore(struct model *m, unsigned int client, size_t piece)
 		&tstore_lz4, NULL
 	};
 	struct tstore_config cfg = {
-		.bytes = OTHER_FRAMES * (PAGE_SIZE + 160),
+		.bytes = OTHER_FRAMES * (PAGE_SIZE + 180),
 		.max_clients = 2,
 		.max_pools = MODEL_POOLS,
 		.codecs = piece & 1 ? codecs : NULL,
+		.dedup = piece & 2,
 		.seed = client,
 	};
 	struct tstore_client *c;

@@ -176,6 +176,35 @@ static void move_same_filled(void)
 	}
 }
 
+/* Equal pages are told of each by itself, and are kept once again */
+static void move_shared(void)
+{
+	unsigned int i;
+	u64 before;
+
+	world_dedup = true;
+	open_packed();
+	before = world_free();
+	for (i = 0; i < 40; i++) {
+		make(PAGES - 1 - (i & 1));
+		CHECK_EQ(request(w.c[0], TMEM_OP_PUT, 2 * i), 0);
+	}
+	/* two pages, and objects */
+	CHECK_EQ(before - world_free(), 3);
+	CHECK_EQ(may_fail(stream_save(&stream, w.c[0], PIECE)), 0);
+	CHECK_EQ(stream_count(&stream, TSTORE_RECORD_PAGE), 40);
+	before = world_free();
+	restore();
+	CHECK_EQ(before - world_free(), 2);
+	CHECK_EQ(request(w.c[1], TMEM_OP_FLUSH, 0), 0);
+	for (i = 1; i < 40; i++) {
+		CHECK_EQ(request(w.c[1], TMEM_OP_GET, 2 * i), 0);
+		memcpy(copy, w.buf, PAGE_SIZE);
+		make(PAGES - 1 - (i & 1));
+		CHECK(!memcmp(copy, w.buf, PAGE_SIZE));
+	}
+}
+
 /* Chunks move between the pieces of a stream; nothing is told twice, or not */
 static void move_while_compacting(void)
 {
@@ -365,6 +394,7 @@ const struct scenario unit_move[] = {
 	SCENARIO(move_packed),
 	SCENARIO(move_between_codecs),
 	SCENARIO(move_same_filled),
+	SCENARIO(move_shared),
 	SCENARIO(move_while_compacting),
 	SCENARIO(move_damaged_chunk),
 	SCENARIO(dies_in_restore),
