@@ -64,6 +64,8 @@ run gcc-asan-random "$out/gcc-asan-random" --runs 60
 run clang-asan-random "$out/clang-asan-random" --seed 1000 --runs 40
 run crash-kill "$out/crash" --kill 2000
 run crash-step "$out/crash-step" --step 40
+run crash-kill-dedup "$out/crash" --dedup --kill 1000
+run crash-step-dedup "$out/crash-step" --dedup --step 25
 run perturb "$out/perturb" --seconds "$perturb_seconds"
 run gcc-tsan-stress "$out/gcc-tsan-stress" --seconds "$stress_seconds"
 run clang-tsan-stress "$out/clang-tsan-stress" --seconds "$stress_seconds"

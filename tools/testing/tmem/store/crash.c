@@ -63,6 +63,7 @@ static struct shared {
 
 static void *arena;
 static size_t bytes;
+static bool dedup;
 static struct tstore *store;	/* in @arena */
 static struct tstore_client *clients[NR_CLIENTS];
 
@@ -179,7 +180,7 @@ static void save(struct tstore_client *c, u8 *stream, size_t *nr)
 
 	*nr = 0;
 	if (tstore_save_begin(c, gone, 1))
-		FAIL("save");
+		FAIL("client cannot be saved");
 	do {
 		more = tstore_save_next(c, stream + *nr, STREAM - *nr, &used);
 		*nr += used;
@@ -211,7 +212,7 @@ static void move(struct tstore_client *c, struct log *log)
 	tstore_client_set_tag(c, i + 1);
 	clients[i] = c;
 	if (tstore_restore_begin(c, &page))
-		FAIL("restore");
+		FAIL("client cannot be restored");
 	tstore_restore_feed(c, stream, nr);
 	err = tstore_restore_end(c, NULL);
 	free(stream);
@@ -308,6 +309,9 @@ static void next_op(struct log *log)
 	op->index = (r >> 32) % (INDICES - op->nr + 1);
 	op->tag = log->next_tag;
 	log->next_tag += RUN;
+	/* pages that there are already, sometimes */
+	if (dedup && r & 0x800)
+		op->tag &= ~2047ull;
 	if (!log->live[op->pool])
 		op->kind = CREATE;
 	else if (what < 450)
@@ -425,6 +429,7 @@ static struct tstore *store_open(void *at, bool create,
 		.max_clients = NR_CLIENTS,
 		.max_pools = POOLS,
 		.lasting = true,
+		.dedup = dedup,
 		.codecs = codecs,
 		.seed = 1,
 	};
@@ -637,7 +642,7 @@ static int step_all(unsigned long ops, u64 seed)
 
 static void usage(FILE *f)
 {
-	fprintf(f, "Usage: crash [--seed N] --kill N | --step N\n"
+	fprintf(f, "Usage: crash [--seed N] [--dedup] --kill N | --step N\n"
 		"Kills a process with a page store N times, or steps through N requests,\n"
 		"and checks what is found in the arena afterwards.\n");
 }
@@ -648,6 +653,7 @@ int main(int argc, char **argv)
 		{ "kill", required_argument, NULL, 'k' },
 		{ "step", required_argument, NULL, 'n' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "dedup", no_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -662,6 +668,8 @@ int main(int argc, char **argv)
 			steps = strtoul(optarg, NULL, 0);
 		else if (opt == 's')
 			seed = strtoull(optarg, NULL, 0);
+		else if (opt == 'd')
+			dedup = true;
 		else
 			break;
 	}
