@@ -160,6 +160,7 @@ static void fuzz_open(void)
 
 	if (cfg.seed & 1)
 		cfg.codecs = codecs;
+	cfg.dedup = cfg.seed & 2;
 	if (tstore_create(&cfg, &f.s))
 		env_die("no store");
 	for (i = 0; i < CLIENTS; i++)

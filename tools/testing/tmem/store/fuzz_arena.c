@@ -6,23 +6,24 @@
  * Whatever that makes of it, it is refused, or opened and consistent, and then
  * serves requests as any other.
  *
- * The input: six bytes a change: where, what, how; see change().
+ * The input: a byte whose lowest bit says whether equal pages are kept once, and
+ * six bytes a change: where, what, how; see change().
  */
 #include "lib.h"
 #include "codec.h"
 #include "private.h"
 
 #define FRAMES		48
-#define BYTES		((FRAMES * (PAGE_SIZE + 140ul) + 3 * PAGE_SIZE) & \
+#define BYTES		((FRAMES * (PAGE_SIZE + 180ul) + 3 * PAGE_SIZE) & \
 			 ~(PAGE_SIZE - 1))
 
 int LLVMFuzzerTestOneInput(const unsigned char *in, size_t bytes);
 
-static u8 *original, *arena;
+static u8 *original[2], *arena;	/* without and with dedup */
 static struct env_data data;
 static const struct tstore_codec * const codecs[] = { &tstore_lz4, NULL };
 
-static struct tstore_config config(void *at)
+static struct tstore_config config(void *at, bool dedup)
 {
 	struct tstore_config cfg = {
 		.arena = at,
@@ -31,6 +32,7 @@ static struct tstore_config config(void *at)
 		.max_pools = 3,
 		.lasting = true,
 		.codecs = codecs,
+		.dedup = dedup,
 		.seed = 1,
 	};
 
@@ -84,24 +86,25 @@ static void fill_client(struct tstore_client *c, u32 me)
 		memset(data.base, obj, PAGE_SIZE);
 		request(c, TMEM_OP_PUT, obj & 1, obj, obj < 2 ? 0 : 14, 4);
 	}
+	/* what is there already */
+	for (i = 0; i < 3; i++)
+		fill((u8 *)data.base + i * PAGE_SIZE, me * 100 + 1 + i);
+	request(c, TMEM_OP_PUT, 1, 5, 7, 3);
 	request(c, TMEM_OP_FLUSH, 1, 1, 1, 1);
 	tstore_client_set_tag(c, me + 1);
 }
 
-static void prepare(void)
+static u8 *prepare(bool dedup)
 {
 	struct tstore_config cfg;
 	struct tstore_client *c;
 	struct tstore *s;
 	u32 frame, i;
+	void *made;
 
-	if (posix_memalign((void **)&original, PAGE_SIZE, BYTES) ||
-	    posix_memalign((void **)&arena, PAGE_SIZE, BYTES))
+	if (posix_memalign(&made, PAGE_SIZE, BYTES))
 		env_die("no memory");
-	data.base = malloc(8 * PAGE_SIZE);
-	data.nr = 8;
-	data.bad = 8;
-	cfg = config(original);
+	cfg = config(made, dedup);
 	if (tstore_create(&cfg, &s))
 		env_die("no store");
 	for (i = 0; i < 2; i++) {
@@ -115,6 +118,18 @@ static void prepare(void)
 	for (i = 0; i < 2; i++)
 		env_free(s->clients[i].pools);
 	tstore_free(s);
+	return made;
+}
+
+static void prepare_all(void)
+{
+	if (posix_memalign((void **)&arena, PAGE_SIZE, BYTES))
+		env_die("no memory");
+	data.base = malloc(8 * PAGE_SIZE);
+	data.nr = 8;
+	data.bad = 8;
+	original[0] = prepare(false);
+	original[1] = prepare(true);
 }
 
 /* Mostly in the head and the slots, in words, and by little */
@@ -169,14 +184,18 @@ int LLVMFuzzerTestOneInput(const unsigned char *in, size_t bytes)
 	const char *bad;
 	struct tstore *s;
 	int err;
+	bool dedup;
 	u32 i;
 
-	if (!original)
-		prepare();
-	memcpy(arena, original, BYTES);
+	if (!arena)
+		prepare_all();
+	if (!bytes--)
+		return 0;
+	dedup = *in++ & 1;
+	memcpy(arena, original[dedup], BYTES);
 	for (; bytes >= 6; in += 6, bytes -= 6)
 		change(in);
-	cfg = config(arena);
+	cfg = config(arena, dedup);
 	err = tstore_open(&cfg, &s);
 	if (err) {
 		if (err != -ENOENT && err != -EOPNOTSUPP && err != -EFAULT &&

@@ -29,7 +29,7 @@ static struct {
 } f;
 
 static const struct tstore_codec * const codecs[] = { &tstore_lz4, NULL };
-static u8 arena[FRAMES * 256] __attribute__((aligned(128)));
+static u8 arena[FRAMES * 320] __attribute__((aligned(128)));
 static u8 pages[TMEM_MAX_RUN * PAGE_SIZE] __attribute__((aligned(128)));
 
 static u8 byte(void)
@@ -245,10 +245,11 @@ static void fuzz_open(u8 how)
 {
 	struct tstore_config cfg = {
 		.arena = arena,
-		.bytes = how & 2 ? sizeof(arena) : FRAMES * 180 / 128 * 128,
+		.bytes = how & 6 ? sizeof(arena) : FRAMES * 180 / 128 * 128,
 		.max_clients = CLIENTS,
 		.max_pools = POOLS,
 		.codecs = how & 2 ? codecs : NULL,
+		.dedup = how & 4,
 		.seed = how,
 	};
 	unsigned int i;
