@@ -7,11 +7,11 @@ usage="Usage: seeds.sh FILE DIRECTORY		writes what is in the file into the direc
 
 keep()
 {
-	echo "# SPDX-License-Identifier: GPL-2.0"
+	sed -n 2p "$0"
 	echo "# Inputs of a fuzzer, as seeds.sh reads them"
 	echo
 	for seed in "$1"/*; do
-		base64 -w 76 "$seed" || exit 1
+		base64 -w 120 "$seed" || exit 1
 		echo
 	done
 }
