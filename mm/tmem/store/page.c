@@ -199,22 +199,6 @@ void tstore_queue_del_locked(struct tstore *s, struct tstore_client *c, u32 p)
 		c->oldest = page->qnext;
 }
 
-/* Has the slots come closer that lists lead to from that of a page */
-static void tstore_neighbours_seek(struct tstore *s,
-				   const struct tstore_key *key, u32 p)
-{
-	const struct tstore_page *page = tstore_page(s, p);
-
-	if (tstore_key_kind(key) == TSTORE_EPHEMERAL) {
-		env_prefetch(&tstore_page(s, page->qnext)->qprev);
-		env_prefetch(&tstore_page(s, page->qprev)->qnext);
-	}
-	if (!tstore_page_solo(page)) {
-		env_prefetch(&tstore_page(s, page->onext)->oprev);
-		env_prefetch(&tstore_page(s, page->oprev)->onext);
-	}
-}
-
 /* First half of a page's removal: from here on it is not found */
 u32 tstore_page_unhash_locked(struct tstore *s, struct tstore_shard *sh,
 			      u32 *link)
@@ -313,7 +297,6 @@ u32 tstore_flush_few(struct tstore *s, const struct tstore_key *key,
 		if (*link == TSTORE_NONE ||
 		    !tstore_flush_applies(seq, tstore_page(s, *link)->seq))
 			continue;
-		tstore_neighbours_seek(s, key, *link);
 		pages[dropped++] = tstore_page_unhash_locked(s, sh, link);
 	}
 	if (dropped)
