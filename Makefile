@@ -33,9 +33,9 @@ bench-guest: ## what a page costs, and what it gains, beside zswap, zram and a d
 bench-store: ## what an operation of the page store costs, beside memcpy and memcached (some minutes): build/bench-store/
 	@scripts/bench-store
 
-test-store: ## the tests of the page store alone, in processes (a minute)
+test-store: ## the tests of the page store alone, in processes (less than a minute; 03-store of check has all)
 	@scripts/deps store
-	@$(MAKE) --no-print-directory -C tools/testing/tmem/store check
+	@$(MAKE) --no-print-directory -j2 -C tools/testing/tmem/store quick
 
 replay: ## tools/tmem/replay/tmem-trace's store, which executes traces of requests: build/replay/
 	@$(MAKE) -s --no-print-directory -C tools/tmem/replay
