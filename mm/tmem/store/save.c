@@ -149,11 +149,12 @@ int tstore_save_begin(struct tstore_client *c, struct tstore_gone *log,
 {
 	struct tstore *s = c->store;
 	struct tstore_save *sv;
+	size_t pools = s->max_pools * sizeof(sv->told[0]);
 	bool busy;
 
 	if (!log || !entries)
 		return -EINVAL;
-	sv = env_zalloc(sizeof(*sv) + s->max_pools * sizeof(*sv->told));
+	sv = env_zalloc(sizeof(*sv) + pools);
 	if (!sv)
 		return -ENOMEM;
 	sv->client = c;
