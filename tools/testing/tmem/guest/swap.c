@@ -455,6 +455,16 @@ static void *worker(void *arg)
 	return NULL;
 }
 
+/*
+ * A store that fails is not left, so cannot be joined.  And zram takes nothing
+ * when there is no memory, so pages cannot be moved there.
+ */
+static bool refusal(int err)
+{
+	return (faults && (err == EIO || err == EBUSY)) ||
+	       (err == EIO && device && strstr(device, "zram"));
+}
+
 static void *switcher(void *arg)
 {
 	static const struct {
@@ -474,9 +484,8 @@ static void *switcher(void *arg)
 		n = rnd(5) * 2;
 		for (i = n; i < n + 2; i++) {
 			snprintf(path, sizeof(path), TMEM "%s", settings[i].file);
-			/* A store that fails is not left, so cannot be joined */
 			if (!echo_to(path, settings[i].value) &&
-			    !(faults && (errno == EIO || errno == EBUSY)))
+			    !refusal(errno))
 				fail("%s > %s: %s", settings[i].value, path,
 				     strerror(errno));
 			usleep(rnd(200000));
