@@ -185,24 +185,6 @@ static void fuzz_open(void)
 	}
 }
 
-static void fuzz_close(void)
-{
-	const char *bad = tstore_check(f.s);
-	struct tstore_stats st;
-	unsigned int i;
-
-	if (bad)
-		env_die("inconsistent: %s", bad);
-	for (i = 0; i < CLIENTS; i++)
-		tstore_client_destroy(f.c[i]);
-	tstore_stats(f.s, &st);
-	if (st.free + st.object_frames != st.pages)
-		env_die("frames are lost");
-	tstore_destroy(f.s);
-	if (env_allocated)
-		env_die("memory is lost");
-}
-
 int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 {
 	struct tmem_req raw;
@@ -236,6 +218,6 @@ int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 			one_request(client, small_request(), true);
 		}
 	}
-	fuzz_close();
+	lib_store_end(f.s, f.c, CLIENTS);
 	return 0;
 }

@@ -261,22 +261,6 @@ static void fuzz_open(u8 how)
 			env_die("no client");
 }
 
-static void fuzz_close(void)
-{
-	struct tstore_stats st;
-	unsigned int i;
-
-	check();
-	for (i = 0; i < CLIENTS; i++)
-		tstore_client_destroy(f.c[i]);
-	tstore_stats(f.s, &st);
-	if (st.free + st.object_frames != st.pages)
-		env_die("frames are lost");
-	tstore_destroy(f.s);
-	if (env_allocated)
-		env_die("memory is lost");
-}
-
 int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 {
 	struct tmem_query query;
@@ -303,6 +287,6 @@ int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 			env_die("what was saved cannot be restored");
 		}
 	}
-	fuzz_close();
+	lib_store_end(f.s, f.c, CLIENTS);
 	return 0;
 }

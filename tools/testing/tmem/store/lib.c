@@ -175,6 +175,25 @@ int lib_store_open(size_t bytes, struct tstore **s)
 	return tstore_open(&cfg, s);
 }
 
+/* Ends a store and its clients, of which nothing may be left; or all ends */
+void lib_store_end(struct tstore *s, struct tstore_client **c, unsigned int nr)
+{
+	const char *bad = tstore_check(s);
+	struct tstore_stats st;
+	unsigned int i;
+
+	if (bad)
+		env_die("inconsistent: %s", bad);
+	for (i = 0; i < nr; i++)
+		tstore_client_destroy(c[i]);
+	tstore_stats(s, &st);
+	if (st.free + st.object_frames != st.pages)
+		env_die("frames are lost");
+	tstore_destroy(s);
+	if (env_allocated)
+		env_die("memory is lost");
+}
+
 /* An arena that has exactly so many frames, up to 4096 */
 static size_t arena_bytes(unsigned int frames)
 {

@@ -74,6 +74,8 @@ u64 world_free(void);
 struct tstore_stats world_stats(void);
 int lib_store_create(size_t bytes, struct tstore **out);
 int lib_store_open(size_t bytes, struct tstore **out);
+void lib_store_end(struct tstore *s, struct tstore_client **c,
+		   unsigned int nr);
 
 /* The last request and its answer */
 extern struct tmem_req last;
