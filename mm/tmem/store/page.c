@@ -59,7 +59,7 @@ static bool tstore_page_is(struct tstore *s, const struct tstore_page *page,
 	       tstore_object_is(tstore_object(s, page->obj), key);
 }
 
-/* The same for whoever has the store alone */
+/* tstore_page_find_locked() for whoever has the store alone */
 u32 *tstore_page_find(struct tstore *s, const struct tstore_key *key, u64 index)
 {
 	u32 *link = tstore_bucket(s, key, index);

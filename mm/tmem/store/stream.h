@@ -154,6 +154,7 @@ static inline u32 tstore_record_bytes(u32 type)
 	return 0;
 }
 
+/* Part of the format: tstore_mix(), which is alike, may become another */
 static inline u64 tstore_stream_mix(u64 sum, u64 word)
 {
 	sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
