@@ -40,6 +40,10 @@ test-store: ## the tests of the page store alone, in processes (less than a minu
 replay: ## tools/tmem/replay/tmem-trace's store, which executes traces of requests: build/replay/
 	@$(MAKE) -s --no-print-directory -C tools/tmem/replay
 
+tmemd: ## the daemon that keeps pages for the guests of a machine: build/tmemd/
+	@scripts/deps tmemd
+	@$(MAKE) -s --no-print-directory -C tools/tmem/tmemd
+
 shell: ## a guest with a shell, on this terminal
 	@$(vm) shell
 
@@ -61,5 +65,5 @@ check-faults: ## all coherence tests in guests whose store misbehaves in every w
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug demo bench-guest bench-store test-store replay shell kunit check series check-series \
+.PHONY: help deps apply kernel kernel-x86 kernel-debug demo bench-guest bench-store test-store replay tmemd shell kunit check series check-series \
 	check-faults clean

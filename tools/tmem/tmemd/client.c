@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: tmemd, clients come and go
+ *
+ * A client is a name with a socket: whoever may connect to that socket is it.
+ * One guest at a time is connected.  What it stored is dropped when it leaves;
+ * a guest that starts anew without leaving attaches anew, which does the same.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+struct client clients[TMEMD_CLIENTS];
+
+/**
+ * client_find() - the client of a name
+ * @name: its name
+ *
+ * Context: the main thread, as all of this file.
+ * Return: the client, or NULL
+ */
+struct client *client_find(const char *name)
+{
+	struct client *c;
+
+	for (c = clients; c < clients + TMEMD_CLIENTS; c++)
+		if (c->state && !strcmp(c->state->name, name))
+			return c;
+	return NULL;
+}
+
+/* It is the name of a file beside that of the control socket */
+static bool name_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len && len < TMEMD_NAME && name[0] != '.' &&
+	       strcmp(name, WORKER_CONTROL) &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
+}
+
+/**
+ * socket_listen() - make a socket in the directory of sockets
+ * @name: its name there
+ * @mode: its permissions
+ *
+ * Return: the socket, or a negative error number
+ */
+int socket_listen(const char *name, mode_t mode)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, err;
+
+	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s",
+		     options.sockets, name) >= (int)sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	unlink(addr.sun_path);
+	if (!bind(fd, (struct sockaddr *)&addr, sizeof(addr)) &&
+	    !chmod(addr.sun_path, mode) && !listen(fd, 16))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+static void on_listener(void *arg)
+{
+	client_connect(arg);
+}
+
+static int client_watch(struct client *c)
+{
+	return watch(c->listener, EPOLLIN, on_listener, c);
+}
+
+/**
+ * client_add() - have a client from now on
+ * @name: its name
+ * @share: what it may have
+ * @out: the client
+ *
+ * Return: 0; -EINVAL if that is no name; -EEXIST; -ENOSPC if there are too many
+ *	clients; the error of making its socket
+ */
+int client_add(const char *name, const struct share *share,
+	       struct client **out)
+{
+	struct client *c = clients;
+	struct client_state *cs;
+	int fd;
+
+	if (!name_valid(name))
+		return -EINVAL;
+	if (client_find(name))
+		return -EEXIST;
+	while (c < clients + TMEMD_CLIENTS && c->state)
+		c++;
+	if (c == clients + TMEMD_CLIENTS)
+		return -ENOSPC;
+	fd = socket_listen(name, 0660);
+	if (fd < 0)
+		return fd;
+	cs = &state->clients[c - clients];
+	memset(cs, 0, sizeof(*cs));
+	cs->share = *share;
+	cs->listener = hold(fd);
+	c->listener = fd;
+	/* The name is what makes it valid */
+	memcpy(cs->name + 1, name + 1, strlen(name));
+	env_store_release(&cs->name[0], name[0]);
+	c->state = cs;
+	*out = c;
+	return client_watch(c);
+}
+
+/**
+ * client_share() - change what a client may have
+ * @c: the client
+ * @share: this
+ */
+void client_share(struct client *c, const struct share *share)
+{
+	bool granted = c->state->share.cap != share->cap;
+
+	c->state->share = *share;
+	if (!c->store)
+		return;
+	tstore_client_set_share(c->store, share->min, share->weight);
+	tstore_client_set_limit(c->store, share->cap);
+	tstore_client_freeze(c->store, share->frozen);
+	if (granted)
+		vhost_config_changed(c->device);
+}
+
+/* The store's client, with no name yet if it is new */
+static int client_store(struct client *c)
+{
+	u64 tag = c->state->tag;
+	int err;
+
+	if (tag)
+		c->store = tstore_client_find(store, tag);
+	if (!c->store) {
+		err = tstore_client_create(store, c->state->share.cap,
+					   &c->store);
+		if (err)
+			return err;
+		tag = ++state->tags;
+		env_write_once(c->state->tag, tag);
+		tstore_client_set_tag(c->store, tag);
+	}
+	tstore_client_set_share(c->store, c->state->share.min,
+				c->state->share.weight);
+	if (c->state->share.frozen)
+		tstore_client_freeze(c->store, true);
+	return 0;
+}
+
+static void on_message(void *arg)
+{
+	struct client *c = arg;
+	enum vhost_heard heard;
+
+	do {
+		heard = vhost_listen(c->device);
+	} while (heard == VHOST_MESSAGE);
+	if (heard == VHOST_GONE)
+		client_disconnect(c, "gone");
+}
+
+static int device_start(struct client *c, int conn)
+{
+	int err;
+
+	c->device = env_zalloc(sizeof(*c->device));
+	if (!c->device)
+		return -ENOMEM;
+	c->device->client = c;
+	c->device->conn = conn;
+	err = client_store(c);
+	if (err)
+		return err;
+	err = vhost_resume(c->device);
+	if (err)
+		return err;
+	return watch(conn, EPOLLIN | EPOLLET | EPOLLRDHUP, on_message, c);
+}
+
+/* Has the front end that is connected hung up, and nobody has looked yet? */
+static void look_after(struct client *c)
+{
+	if (c->device)
+		on_message(c);
+}
+
+/**
+ * client_connect() - a front end calls
+ * @c: the client on whose socket it does
+ */
+void client_connect(struct client *c)
+{
+	struct client_state *cs = c->state;
+	int conn, err;
+
+	conn = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (conn < 0)
+		return;
+	look_after(c);
+	if (c->device) {
+		log_warn("%s: a second guest calls, and is sent away",
+			 cs->name);
+		close(conn);
+		return;
+	}
+	cs->device[cs->current & 1].conn = hold(conn);
+	err = device_start(c, conn);
+	if (err)
+		client_disconnect(c, strerror(-err));
+	else
+		log_info("%s: connected", cs->name);
+}
+
+/**
+ * client_resume() - go on with a client of a worker that has died
+ * @c: the client, whose state is there
+ *
+ * Return: 0 or a negative error number; a guest that cannot be served any more
+ *	is let go of, which is no error
+ */
+int client_resume(struct client *c)
+{
+	struct client_state *cs = c->state;
+	u64 conn = cs->device[cs->current & 1].conn;
+	int err;
+
+	c->listener = held(cs->listener);
+	if (conn) {
+		err = device_start(c, held(conn));
+		if (err)
+			client_disconnect(c, strerror(-err));
+		else
+			on_message(c);
+	}
+	return client_watch(c);
+}
+
+/**
+ * client_disconnect() - let go of a guest, and of all that it stored
+ * @c: its client
+ * @why: for the log
+ */
+void client_disconnect(struct client *c, const char *why)
+{
+	struct tstore_client *old = c->store;
+
+	unwatch(c->device->conn);
+	vhost_forget(c->device);
+	env_free(c->device);
+	c->device = NULL;
+	c->store = NULL;
+	if (old)
+		tstore_client_destroy(old);
+	c->state->tag = 0;
+	log_info("%s: disconnected: %s", c->state->name, why);
+}
+
+/**
+ * client_counts() - what has happened to a client since it is there
+ * @c: the client
+ * @count: out: COUNTS numbers
+ */
+void client_counts(const struct client *c, u64 *count)
+{
+	unsigned int i, q;
+
+	for (i = 0; i < COUNTS; i++) {
+		count[i] = c->count[i];
+		for (q = 0; c->device && q < TMEMD_QUEUES; q++)
+			count[i] += env_read_once(c->device->queues[q].count[i]);
+	}
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Transcendent memory: tmemd, clients, their devices, and who serves these
+ *
+ * The main thread does everything but serving queues.  A queue belongs to one
+ * thread, which alone touches it; the main thread asks that one to take it, or
+ * to let go of it.  So nothing of a queue, of a device or of a client is locked.
+ */
+#ifndef _TMEMD_DEVICE_H
+#define _TMEMD_DEVICE_H
+
+#include <linux/virtio_tmem.h>
+
+#include "log.h"
+#include "memory.h"
+#include "ring.h"
+
+struct thread;
+
+/* Most pages of data of a vector: so long a guest may keep others waiting */
+#define VECTOR_PAGES	TMEM_MAX_RUN
+
+/**
+ * enum client_count - what is counted for each client
+ * @COUNT_VECTORS: vectors executed
+ * @COUNT_REQUESTS: requests in them
+ * @COUNT_PUTS: pages offered
+ * @COUNT_STORED: pages stored
+ * @COUNT_GETS: pages asked for
+ * @COUNT_HITS: pages returned
+ * @COUNT_FLUSHED: pages dropped at the guest's wish
+ * @COUNT_BAD: buffers that made no sense
+ * @COUNT_KICKS: notifications from the guest
+ * @COUNT_CALLS: notifications to the guest
+ * @COUNT_NS: nanoseconds spent on its vectors
+ * @COUNTS: number of them, not one itself
+ */
+enum client_count {
+	COUNT_VECTORS,
+	COUNT_REQUESTS,
+	COUNT_PUTS,
+	COUNT_STORED,
+	COUNT_GETS,
+	COUNT_HITS,
+	COUNT_FLUSHED,
+	COUNT_BAD,
+	COUNT_KICKS,
+	COUNT_CALLS,
+	COUNT_NS,
+	COUNTS
+};
+
+/**
+ * struct queue - a queue that is served
+ * @device: whose
+ * @thread: who serves it; NULL: nobody
+ * @ring: the queue in the guest's memory
+ * @kick: descriptor that the driver writes to
+ * @call: descriptor that the driver reads from, or -1
+ * @broken: it makes no sense, and is not served until it is set up anew
+ * @count: for the client; written by the thread
+ */
+struct queue {
+	struct device *device;
+	struct thread *thread;
+	struct ring ring;
+	int kick;
+	int call;
+	bool broken;
+	u64 count[COUNTS];
+};
+
+/**
+ * struct device - a connection to a front end
+ * @client: whose
+ * @conn: the socket
+ * @mem: the guest's memory, or NULL
+ * @queues: all that there can be
+ * @limit: for what is said about this guest
+ */
+struct device {
+	struct client *client;
+	int conn;
+	struct memory *mem;
+	struct queue queues[TMEMD_QUEUES];
+	struct log_limit limit;
+};
+
+/**
+ * struct client - a guest, or the place for one
+ * @state: what survives the worker
+ * @listener: the socket on which it is waited for
+ * @store: the store's client, or NULL if no guest is connected
+ * @device: the connection, or NULL
+ * @count: of earlier connections and queues
+ */
+struct client {
+	struct client_state *state;
+	int listener;
+	struct tstore_client *store;
+	struct device *device;
+	u64 count[COUNTS];
+};
+
+/* vector.c: what a buffer asks for */
+
+u32 vector_serve(struct client *client, const struct chain *chain,
+		 u64 *count);
+
+/* thread.c: who serves queues */
+
+int threads_start(unsigned int nr, unsigned int poll_us);
+void threads_stop(void);
+int queue_serve(struct queue *q);
+void queue_leave(struct queue *q);
+
+/* vhost.c: what the front end says */
+
+enum vhost_heard {
+	VHOST_NOTHING,
+	VHOST_MESSAGE,
+	VHOST_GONE,
+};
+
+enum vhost_heard vhost_listen(struct device *dev);
+int vhost_resume(struct device *dev);
+void vhost_config_changed(struct device *dev);
+void vhost_forget(struct device *dev);
+bool vhost_names(const struct client_state *cs, u64 id);
+
+/* client.c: clients come and go */
+
+extern struct client clients[TMEMD_CLIENTS];
+
+struct client *client_find(const char *name);
+int client_add(const char *name, const struct share *share,
+	       struct client **out);
+int client_resume(struct client *client);
+void client_share(struct client *client, const struct share *share);
+void client_connect(struct client *client);
+void client_disconnect(struct client *client, const char *why);
+void client_counts(const struct client *client, u64 *count);
+
+/* worker.c: descriptors that outlive the worker */
+
+u64 hold(int fd);
+void drop(u64 id);
+int held(u64 id);
+
+extern struct state *state;
+extern struct tstore *store;
+
+#endif /* _TMEMD_DEVICE_H */

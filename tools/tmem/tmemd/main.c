@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: tmemd, a store for the guests of one machine
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "keeper.h"
+#include "policy.h"
+#include "worker.h"
+
+#define MAX_THREADS	64
+
+struct options options = {
+	.sockets = "/run/tmemd",
+	.codec = "none",
+	.threads = 1,
+	.poll_us = 100,
+};
+
+static const char help[] =
+"Usage: tmemd --size SIZE [OPTION...]\n"
+"\n"
+"Keeps pages for guests that have a virtio tmem device: one pool of memory that\n"
+"none of them owns.\n"
+"\n"
+"  -z, --size SIZE        memory of the pool, such as 512M or 2G\n"
+"  -s, --socket DIR       directory of the sockets (default /run/tmemd): one for\n"
+"                         each client, by its name, for vhost-user; and \"control\"\n"
+"  -c, --client SPEC      a client; may be said again.  SPEC is name=NAME, and then,\n"
+"                         after commas:\n"
+"                           min=SIZE   what it is sure of (default 0)\n"
+"                           cap=SIZE   what it cannot exceed (default: the pool)\n"
+"                           weight=N   its share, against others (default 100)\n"
+"                           hswap=on|off  may it store what must not be lost?\n"
+"                                      (default on)\n"
+"  -f, --file PATH        the pool is this file, on tmpfs or hugetlbfs\n"
+"  -p, --policy NAME      how a full pool is divided:\n";
+
+static const char more_help[] =
+"      --codec NAME       pack pages with lz4 or zstd (default none)\n"
+"      --dedup            keep equal pages of a client once\n"
+"  -t, --threads N        threads that serve guests (default 1)\n"
+"      --poll US          how long they look for more before they sleep, in\n"
+"                         microseconds (default 100)\n"
+"  -h, --help             this text\n"
+"\n"
+"SIGHUP has the program started anew, with nothing lost, after an upgrade.\n";
+
+static void usage(void)
+{
+	u32 i;
+
+	fputs(help, stdout);
+	for (i = 0; i < tstore_nr_policies; i++)
+		printf("                           %s%s\n",
+		       tstore_policies[i].name,
+		       &tstore_policies[i] == options.policy ? " (default)" : "");
+	fputs(more_help, stdout);
+}
+
+static void die(const char *what, const char *why)
+{
+	fprintf(stderr, "tmemd: %s: %s (tmemd --help says more)\n", what, why);
+	exit(2);
+}
+
+/* "64M" in bytes; a multiple of a page */
+static u64 parse_size(const char *what, const char *text)
+{
+	static const char units[] = "KMGT";
+	unsigned long long number;
+	const char *unit;
+	char *end;
+	u64 bytes;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	bytes = number;
+	if (end == text || !isdigit((unsigned char)*text) || errno)
+		die(what, "not a size, such as 512M");
+	if (*end) {
+		unit = strchr(units, toupper((unsigned char)*end));
+		if (!unit || end[1])
+			die(what, "not a size, such as 512M");
+		bytes <<= 10 * (unit - units + 1);
+		if (bytes >> (10 * (unit - units + 1)) != number)
+			die(what, "too large");
+	}
+	if (bytes % PAGE_SIZE)
+		die(what, "not a multiple of 4K");
+	return bytes;
+}
+
+static u32 parse_number(const char *what, const char *text, u32 least, u32 most)
+{
+	char *end, range[64];
+	unsigned long number;
+
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (end == text || *end || errno || !isdigit((unsigned char)*text) ||
+	    number < least || number > most) {
+		snprintf(range, sizeof(range), "not a number from %u to %u",
+			 least, most);
+		die(what, range);
+	}
+	return number;
+}
+
+static void parse_client(char *text)
+{
+	enum { NAME, MIN, CAP, WEIGHT, HSWAP };
+	static char *const keys[] = { "name", "min", "cap", "weight", "hswap",
+				      NULL };
+	struct spec *spec = &options.specs[options.nr];
+	char *value;
+
+	if (options.nr == WORKER_SPECS)
+		die("--client", "too many");
+	spec->share = (struct share){ .cap = ~0ULL, .weight = 100,
+				      .hswap = true };
+	while (*text) {
+		char *whole = text;
+		int key = getsubopt(&text, keys, &value);
+
+		if (key < 0 || !value)
+			die(whole, "not name=, min=, cap=, weight= or hswap=");
+		if (key == NAME &&
+		    snprintf(spec->name, sizeof(spec->name), "%s", value) >=
+		    (int)sizeof(spec->name))
+			die(value, "too long for a name");
+		if (key == MIN)
+			spec->share.min = parse_size("min", value) >> PAGE_SHIFT;
+		if (key == CAP)
+			spec->share.cap = parse_size("cap", value) >> PAGE_SHIFT;
+		if (key == WEIGHT)
+			spec->share.weight = parse_number("weight", value, 0,
+							  1000000);
+		if (key == HSWAP) {
+			if (strcmp(value, "on") && strcmp(value, "off"))
+				die("hswap", "neither on nor off");
+			spec->share.hswap = !strcmp(value, "on");
+		}
+	}
+	if (!*spec->name)
+		die("--client", "no name=");
+	options.nr++;
+}
+
+static void parse_policy(const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < tstore_nr_policies; i++)
+		if (!strcmp(name, tstore_policies[i].name)) {
+			options.policy = &tstore_policies[i];
+			return;
+		}
+	die(name, "no such policy");
+}
+
+static void parse_codec(const char *name)
+{
+	if (strcmp(name, "none") && strcmp(name, "lz4") && strcmp(name, "zstd"))
+		die(name, "no such codec");
+	options.codec = name;
+}
+
+static void parse(int argc, char **argv)
+{
+	enum { CODEC = 256, DEDUP, POLL };
+	static const struct option longs[] = {
+		{ "size", required_argument, NULL, 'z' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "client", required_argument, NULL, 'c' },
+		{ "file", required_argument, NULL, 'f' },
+		{ "policy", required_argument, NULL, 'p' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "codec", required_argument, NULL, CODEC },
+		{ "dedup", no_argument, NULL, DEDUP },
+		{ "poll", required_argument, NULL, POLL },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "z:s:c:f:p:t:h", longs,
+				  NULL)) >= 0) {
+		switch (opt) {
+		case 'z':
+			options.size = parse_size("--size", optarg);
+			break;
+		case 's':
+			options.sockets = optarg;
+			break;
+		case 'c':
+			/* The worker reads the same words again */
+			parse_client(strdup(optarg));
+			break;
+		case 'f':
+			options.file = optarg;
+			break;
+		case 'p':
+			parse_policy(optarg);
+			break;
+		case 't':
+			options.threads = parse_number("--threads", optarg, 1,
+						       MAX_THREADS);
+			break;
+		case CODEC:
+			parse_codec(optarg);
+			break;
+		case DEDUP:
+			options.dedup = true;
+			break;
+		case POLL:
+			options.poll_us = parse_number("--poll", optarg, 0,
+						       1000000);
+			break;
+		case 'h':
+			usage();
+			exit(0);
+		default:
+			exit(2);
+		}
+	}
+	if (optind < argc)
+		die(argv[optind], "what is this?");
+}
+
+static void check(void)
+{
+	struct spec *spec;
+	struct stat st;
+
+	if (!options.size)
+		die("--size", "how large is the pool to be?");
+	if (stat(options.sockets, &st) || !S_ISDIR(st.st_mode))
+		die(options.sockets, "no such directory; make it, or name another by --socket");
+	for (spec = options.specs; spec < options.specs + options.nr; spec++) {
+		if (spec->share.cap > options.size >> PAGE_SHIFT)
+			spec->share.cap = options.size >> PAGE_SHIFT;
+		if (spec->share.min > spec->share.cap)
+			die(spec->name, "its min is more than its cap, or than the pool");
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *line = getenv(KEEPER_ENV);
+
+	options.policy = &tstore_policies[0];
+	log_start();
+	parse(argc, argv);
+	check();
+	if (line)
+		return worker_run(atoi(line));
+	if (!options.nr)
+		log_warn("no --client, so nobody can connect");
+	return keeper_run(argv);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Transcendent memory: tmemd, what survives its worker
+ *
+ * The worker serves guests and may die at any moment.  What the next one has to
+ * know lies in memory that the keeper holds open: which clients there are, and
+ * of each connection what its front end has said so far.  Descriptors are named
+ * by numbers under which the keeper holds them.
+ */
+#ifndef _TMEMD_STATE_H
+#define _TMEMD_STATE_H
+
+#include "tstore.h"
+
+#define TMEMD_CLIENTS	64
+#define TMEMD_QUEUES	64
+#define TMEMD_REGIONS	8
+#define TMEMD_NAME	32
+
+/* Numbers of what the keeper holds: the state, the arena, then all others */
+#define TMEMD_HELD_STATE	1
+#define TMEMD_HELD_ARENA	2
+#define TMEMD_HELD_FIRST	16
+
+/**
+ * struct region_state - a piece of a guest's memory
+ * @gpa: guest physical address
+ * @size: bytes
+ * @uaddr: address in the front end, which it uses for rings
+ * @offset: where it begins in its file
+ * @fd: the file
+ */
+struct region_state {
+	u64 gpa;
+	u64 size;
+	u64 uaddr;
+	u64 offset;
+	u64 fd;
+};
+
+/**
+ * struct queue_state - a queue, as the front end set it up
+ * @desc: addresses of the front end
+ * @avail: likewise
+ * @used: likewise
+ * @kick: descriptor; the queue is started if there is one
+ * @call: descriptor
+ * @num: its size
+ * @enabled: it may be served
+ */
+struct queue_state {
+	u64 desc;
+	u64 avail;
+	u64 used;
+	u64 kick;
+	u64 call;
+	u32 num;
+	u32 enabled;
+};
+
+/**
+ * struct device_state - a connection
+ * @conn: the socket; 0: there is none
+ * @backend: channel for messages to the front end
+ * @features: that the driver accepted
+ * @protocols: protocol features that the front end accepted
+ * @nr_regions: pieces of memory
+ * @regions: these
+ * @queues: all that there can be
+ */
+struct device_state {
+	u64 conn;
+	u64 backend;
+	u64 features;
+	u64 protocols;
+	u32 nr_regions;
+	struct region_state regions[TMEMD_REGIONS];
+	struct queue_state queues[TMEMD_QUEUES];
+};
+
+/**
+ * struct client_state - a client, connected or not
+ * @name: what users call it, and its socket; empty: nobody
+ * @tag: its name in the store, which no other client ever had
+ * @listener: the socket on which it is waited for
+ * @share: what it may have
+ * @current: which of @device is valid; the other one is being written
+ * @device: the connection
+ */
+struct client_state {
+	char name[TMEMD_NAME];
+	u64 tag;
+	u64 listener;
+	struct share {
+		u64 min;
+		u64 cap;
+		u32 weight;
+		bool hswap;
+		bool frozen;
+	} share;
+	u32 current;
+	struct device_state device[2];
+};
+
+/**
+ * struct state - all of it
+ * @version: of this layout
+ * @ready: the first worker got as far as serving
+ * @next: next number for what the keeper holds
+ * @tags: clients that there have ever been
+ * @clients: those that there are
+ */
+struct state {
+	u32 version;
+	u32 ready;
+	u64 next;
+	u64 tags;
+	struct client_state clients[TMEMD_CLIENTS];
+};
+
+#define TMEMD_STATE_VERSION	1
+
+#endif /* _TMEMD_STATE_H */

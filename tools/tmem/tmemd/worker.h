@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Transcendent memory: tmemd, the process that serves
+ */
+#ifndef _TMEMD_WORKER_H
+#define _TMEMD_WORKER_H
+
+#include <sys/epoll.h>
+#include <sys/types.h>
+
+#include "device.h"
+
+/* Name of the socket for tmemctl, beside those of the clients */
+#define WORKER_CONTROL	"control"
+
+/* Clients that the command line may name */
+#define WORKER_SPECS	TMEMD_CLIENTS
+
+/**
+ * struct options - what the command line says
+ * @sockets: directory of the sockets
+ * @file: of the arena, or NULL for memory without a name
+ * @size: bytes of the pool
+ * @policy: how it is divided
+ * @codec: how pages are packed: "none", "lz4" or "zstd"
+ * @dedup: keep equal pages of a client once
+ * @threads: that serve queues
+ * @poll_us: how long they go on looking
+ * @nr: clients
+ * @specs: these
+ */
+struct options {
+	const char *sockets;
+	const char *file;
+	u64 size;
+	const struct tstore_policy *policy;
+	const char *codec;
+	bool dedup;
+	unsigned int threads;
+	unsigned int poll_us;
+	unsigned int nr;
+	struct spec {
+		char name[TMEMD_NAME];
+		struct share share;
+	} specs[WORKER_SPECS];
+};
+
+extern struct options options;
+
+int worker_run(int line);
+int watch(int fd, u32 events, void (*on)(void *arg), void *arg);
+void unwatch(int fd);
+int socket_listen(const char *name, mode_t mode);
+
+#endif /* _TMEMD_WORKER_H */
