@@ -26,8 +26,9 @@
 #include "keeper.h"
 #include "log.h"
 
-/* A worker that lives no longer than this is not started again at once */
-#define TOO_SHORT_S	2
+/* A worker that lived no longer than this dies of something that is still there */
+#define TOO_SHORT_MS	30
+#define PAUSE_MS	500
 
 struct held {
 	uint64_t id;
@@ -42,7 +43,7 @@ static struct {
 	int signals;
 	bool ready;
 	bool ending;
-	time_t started;
+	uint64_t started_ms;
 	struct held *held;
 	size_t nr;
 	size_t room;
@@ -111,6 +112,14 @@ bool keeper_receive(int line, struct keeper_msg *msg, int *fd)
 	if (head && head->cmsg_type == SCM_RIGHTS)
 		memcpy(fd, CMSG_DATA(head), sizeof(*fd));
 	return true;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
 static void hold(uint64_t id, int fd)
@@ -203,7 +212,7 @@ static bool start_worker(void)
 		become_worker(pair[1]);
 	close(pair[1]);
 	keeper.line = pair[0];
-	keeper.started = time(NULL);
+	keeper.started_ms = now_ms();
 	for (i = 0; i < keeper.nr; i++) {
 		msg.id = keeper.held[i].id;
 		keeper_send(keeper.line, &msg, keeper.held[i].fd);
@@ -234,8 +243,8 @@ static bool bury_worker(int *status)
 	else
 		log_error("worker %d ended with status %d, starting another one",
 			  keeper.worker, *status);
-	if (time(NULL) - keeper.started < TOO_SHORT_S)
-		usleep(200000);
+	if (now_ms() - keeper.started_ms < TOO_SHORT_MS)
+		usleep(PAUSE_MS * 1000);
 	return true;
 }
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Transcendent memory: a tmemd of the test's own
+ */
+#ifndef _RUN_H
+#define _RUN_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "front.h"
+
+extern unsigned int failures;
+
+#define EXPECT(cond) do {						\
+	if (!(cond)) {							\
+		printf("FAILED: %s:%d: %s\n", __func__, __LINE__, #cond); \
+		failures++;						\
+	}								\
+} while (0)
+
+#define EXPECT_EQ(a, b) do {						\
+	long long left = (a), right = (b);				\
+									\
+	if (left != right) {						\
+		printf("FAILED: %s:%d: %s is %lld, not %lld\n", __func__, \
+		       __LINE__, #a, left, right);			\
+		failures++;						\
+	}								\
+} while (0)
+
+int run_start(const char *program, char *const *more);
+void run_stop(void);
+const char *run_socket(const char *client);
+pid_t run_worker(void);
+void run_kill_worker(void);
+u64 run_cpu_ms(void);
+void fill(void *page, u64 seed);
+bool is_filled(const void *page, u64 seed);
+u64 run_now_us(void);
+
+#endif /* _RUN_H */
