@@ -113,15 +113,16 @@ static u32 parse_number(const char *what, const char *text, u32 least, u32 most)
 	return number;
 }
 
-static void parse_client(char *text)
+static void parse_client(const char *said)
 {
 	enum { NAME, MIN, CAP, WEIGHT, HSWAP };
 	static char *const keys[] = { "name", "min", "cap", "weight", "hswap",
 				      NULL };
 	struct spec *spec = &options.specs[options.nr];
-	char *value;
+	/* The worker reads the same words again */
+	char *copy = strdup(said), *text = copy, *value;
 
-	if (options.nr == WORKER_SPECS)
+	if (options.nr == WORKER_SPECS || !copy)
 		die("--client", "too many");
 	spec->share = (struct share){ .cap = ~0ULL, .weight = 100,
 				      .hswap = true };
@@ -150,6 +151,7 @@ static void parse_client(char *text)
 	}
 	if (!*spec->name)
 		die("--client", "no name=");
+	free(copy);
 	options.nr++;
 }
 
@@ -200,8 +202,7 @@ static void parse(int argc, char **argv)
 			options.sockets = optarg;
 			break;
 		case 'c':
-			/* The worker reads the same words again */
-			parse_client(strdup(optarg));
+			parse_client(optarg);
 			break;
 		case 'f':
 			options.file = optarg;

@@ -33,6 +33,7 @@
  * @add: queue to take, with @posted
  * @remove: queue to let go of, with @posted
  * @stop: end, with @posted
+ * @err: what became of @add, when @posted was seen to
  * @done: @posted was seen to
  * @nr: number of queues; written by the thread, read by the main thread while
  *	it waits for nothing
@@ -46,6 +47,7 @@ struct thread {
 	struct queue *add;
 	struct queue *remove;
 	bool stop;
+	int err;
 	sem_t done;
 	unsigned int nr;
 	struct queue *queues[TMEMD_CLIENTS * TMEMD_QUEUES];
@@ -192,8 +194,7 @@ static bool thread_obey(struct thread *t)
 	bool stop = t->stop;
 	u64 ignored;
 
-	if (t->add && thread_add(t, t->add))
-		t->add->broken = true;
+	t->err = t->add ? thread_add(t, t->add) : 0;
 	if (t->remove)
 		thread_remove(t, t->remove);
 	if (read(t->wake, &ignored, sizeof(ignored)) < 0)
@@ -262,7 +263,7 @@ static void thread_post(struct thread *t)
  * @q: the queue; nobody serves it, and its ring is set up
  *
  * Context: the main thread.
- * Return: 0, or -EIO if it cannot be waited for
+ * Return: 0, or the error of waiting for notifications
  */
 int queue_serve(struct queue *q)
 {
@@ -271,14 +272,14 @@ int queue_serve(struct queue *q)
 	for (t = threads; t < threads + nr_threads; t++)
 		if (t->nr < least->nr)
 			least = t;
+	/* Of an earlier time */
 	q->broken = false;
 	q->thread = least;
 	least->add = q;
 	thread_post(least);
-	if (!q->broken)
-		return 0;
-	q->thread = NULL;
-	return -EIO;
+	if (least->err)
+		q->thread = NULL;
+	return least->err;
 }
 
 /**
