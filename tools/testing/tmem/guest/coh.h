@@ -85,6 +85,7 @@ void rnd_seed(unsigned int seed);
 double now(void);
 bool echo_to(const char *path, const char *text);
 long read_long(const char *path);
+const char *transport(void);
 void all_pages(void);
 struct counts counts(void);
 

@@ -233,8 +233,7 @@ static void *worker(void *arg)
 /* Bits that were set before stay valid, or their pool goes with them */
 static void *switcher(void *arg)
 {
-	static const char tmem[] = "/sys/kernel/mm/tmem/";
-	static const struct {
+	const struct {
 		const char *file, *value;
 	} settings[] = {
 		{ "hcache/enabled", "0" }, { "hcache/enabled", "1" },
@@ -242,7 +241,7 @@ static void *switcher(void *arg)
 		{ "hcache/admission", "all" },
 		{ "hcache/admission", "adaptive" },
 		{ "hcache/admission", "all" },
-		{ "transport", "none" }, { "transport", "loop" },
+		{ "transport", "none" }, { "transport", transport() },
 	};
 	char path[80];
 	unsigned int i;
@@ -250,7 +249,7 @@ static void *switcher(void *arg)
 	rnd_seed(seed_of_all + 1);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		i = rnd(4) * 2;
-		snprintf(path, sizeof(path), "%s%s", tmem, settings[i].file);
+		snprintf(path, sizeof(path), TMEM "%s", settings[i].file);
 		if (!echo_to(path, settings[i].value))
 			fail("%s > %s", settings[i].value, path);
 		usleep(rnd(100000));

@@ -322,7 +322,7 @@ static void test_leave(void)
 	must(echo_to(TMEM "transport", "none") ? 0 : -1);
 	region_check(&r);
 	region_evict(&r);
-	must(echo_to(TMEM "transport", "loop") ? 0 : -1);
+	must(echo_to(TMEM "transport", transport()) ? 0 : -1);
 	region_check(&r);
 	region_write(&r);
 	region_evict(&r);
@@ -467,11 +467,11 @@ static bool refusal(int err)
 
 static void *switcher(void *arg)
 {
-	static const struct {
+	const struct {
 		const char *file, *value;
 	} settings[] = {
 		{ "hswap/enabled", "0" }, { "hswap/enabled", "1" },
-		{ "transport", "none" }, { "transport", "loop" },
+		{ "transport", "none" }, { "transport", transport() },
 		{ "hswap/shrink", "500" }, { "hswap/shrink", "1" },
 		{ "hswap/limit", "1000" }, { "hswap/limit", "1000000" },
 		{ "hswap/after_zswap", "1" }, { "hswap/after_zswap", "0" },

@@ -139,6 +139,14 @@ long read_long(const char *path)
 	return len > 0 ? atol(buf) : -1;
 }
 
+/* The one that the guest was booted with */
+const char *transport(void)
+{
+	const char *name = getenv("VM_TRANSPORT");
+
+	return name ? name : "loop";
+}
+
 struct counts counts(void)
 {
 	struct counts c = {
