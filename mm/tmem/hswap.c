@@ -497,7 +497,7 @@ void tmem_hswap_attach(void)
 int tmem_hswap_detach(bool force)
 {
 	struct tmem_hswap *hs;
-	long ret = 0;
+	long ret = 0, moving;
 
 	lockdep_assert_held(&tmem_lock);
 	mutex_lock(&hswaps_lock);
@@ -505,8 +505,10 @@ int tmem_hswap_detach(bool force)
 		if (!hs->pooled)
 			continue;
 		hswap_quiesce(hs);
-		ret = tmem_hswap_write_back(hs, ULONG_MAX);
-		if (ret < 0 && !force)
+		moving = tmem_hswap_write_back(hs, ULONG_MAX);
+		if (moving < 0)
+			ret = moving;
+		if (moving < 0 && !force)
 			break;
 	}
 	list_for_each_entry(hs, &hswaps, node) {
