@@ -75,7 +75,9 @@ def machine_options(parser):
                             'each instruction, so that its time does not depend on the host; with --smp 1')
     group.add_argument('--append', default='', metavar='ARGS', help='more kernel arguments')
     group.add_argument('--transport', choices=session.TRANSPORTS, default='none', help='of tmem (default none: tmem=off)')
-    group.add_argument('--pool', type=size, default='256M', metavar='SIZE', help='memory of the loop transport (default 256M)')
+    group.add_argument('--pool', type=size, default='256M', metavar='SIZE', help="memory of the loop transport, or of virtio's tmemd (default 256M)")
+    group.add_argument('--tmem-socket', metavar='PATH', help='--transport virtio: use the tmemd that runs already, and has this '
+                       'socket for the guest')
 
 
 def disk_options(parser):
@@ -127,6 +129,8 @@ def parse(verb, argv):
     if verb == 'run' and not command:
         parser.error("what shall run in the guest? write it after '--'")
     options.fs = '' if options.fs == 'none' else options.fs
+    if options.tmem_socket and options.transport != 'virtio':
+        parser.error('--tmem-socket wants --transport virtio')
     if options.populate and not options.fs:
         parser.error('--populate wants a filesystem')
     if options.timeout is None:

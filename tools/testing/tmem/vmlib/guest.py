@@ -95,6 +95,7 @@ class Uml(Guest):
                 'con=null', f'con0=null,fd:{console}', 'ssl=null', 'ssl0=fd:0,fd:1', f'ssl1=null,fd:{control}',
                 f'uml_dir={self.tmp}/', 'umid=uml']
         argv += [f'virtio_uml.device={self.disks.socket(name)}:2' for name in self.disks.names()]
+        argv += [f'virtio_uml.device={self.options.tmem_socket}:63'] if self.options.tmem_socket else []
         return argv + COMMON.split() + arguments
 
 

@@ -15,12 +15,13 @@ import console
 import disks
 import images
 import ktap
+import store
 from guest import GUESTS, KVM_FAILS, find_kernel
 from house import Failure, REPO, cache, deps, say
 
 HARNESS, TIMEOUT, REPORT = 97, 98, 99
 UNREAD_LIMIT = 64 << 20
-TRANSPORTS = ('none', 'loop')
+TRANSPORTS = ('none', 'loop', 'virtio')
 
 
 def build(argv):
@@ -34,8 +35,8 @@ def transport_arguments(options):
     """Kernel arguments of the transport; the loop transport's pool is memory on top of the guest's own."""
     if options.unpatched:
         return []
-    if options.transport == 'none':
-        return ['tmem=off']
+    if options.transport != 'loop':
+        return ['tmem=off' if options.transport == 'none' else f'tmem={options.transport}']
     options.ram += options.pool
     return ['tmem=loop', f'tmem_loop.reserve={options.pool >> 20}M']
 
@@ -224,6 +225,8 @@ def prepare(tmp, options):
                 'TERM': os.environ.get('TERM', 'linux')}
     images.initramfs(f'{tmp}/initrd', settings, command_text(options.command))
     served.serve(options.queues)
+    if options.transport == 'virtio' and not options.unpatched:
+        options.tmem_socket = store.serve(tmp, options)
     return guest, arguments
 
 

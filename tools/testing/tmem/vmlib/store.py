@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The store of a guest with --transport virtio: tmemd, which serves this guest alone, unless it is told of another one."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+import guardian
+from house import Failure, REPO, cache, deps, lock, repository_files
+
+CLIENT = 'guest'
+SOURCES = ('tools/tmem', 'mm/tmem/store', 'include/uapi/linux')
+KEPT = 20       # daemons of other states of the sources
+
+
+def build():
+    """The daemon of this checkout; its name in the cache tells of what sources, so others may build and run theirs."""
+    deps('tmemd')
+    digest = hashlib.sha256()
+    for name in repository_files(*SOURCES):
+        digest.update(name.encode() + b'\0' + (REPO / name).read_bytes() + b'\0')
+    daemon = cache() / 'tmemd' / digest.hexdigest()[:16]
+    with lock(cache() / 'tmemd.lock', 'another build of tmemd'):
+        if not daemon.exists():
+            daemon.parent.mkdir(exist_ok=True)
+            compile_daemon(daemon)
+            for old in sorted(daemon.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+                old.unlink()
+    return daemon
+
+
+def compile_daemon(daemon):
+    with tempfile.TemporaryDirectory(prefix='tmemd.', dir=cache()) as out:
+        done = subprocess.run(['make', '-s', '-C', REPO / 'tools/tmem/tmemd', f'O={out}'], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise Failure(f'tmemd does not build:\n{done.stdout.strip()}')
+        fresh = daemon.with_suffix('.new')
+        shutil.copy(f'{out}/tmemd', fresh)
+        os.replace(fresh, daemon)
+
+
+def serve(tmp, options):
+    """Starts the daemon, if none runs yet, and waits until it serves; returns the socket for the guest."""
+    if options.tmem_socket:
+        return os.path.abspath(options.tmem_socket)
+    sockets = f'{tmp}/store'
+    os.mkdir(sockets)
+    argv = [build(), '--socket', sockets, '--size', f'{options.pool >> 20}M', '--client', f'name={CLIENT}']
+    with open(f'{tmp}/store.log', 'wb') as log:
+        daemon = guardian.start(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    deadline = time.monotonic() + 30
+    while not os.path.exists(f'{sockets}/{CLIENT}'):
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            with open(f'{tmp}/store.log', encoding='utf-8', errors='replace') as log:
+                raise Failure(f'tmemd does not serve: {log.read().strip()}')
+        time.sleep(0.005)
+    return f'{sockets}/{CLIENT}'
