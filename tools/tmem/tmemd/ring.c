@@ -13,6 +13,12 @@
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	      "rings are little-endian, and read as they are");
 
+/* Here: what is aligned there may lie anywhere in its file */
+static bool is_aligned(const void *ptr, uintptr_t to)
+{
+	return !((uintptr_t)ptr & (to - 1));
+}
+
 /**
  * ring_init() - begin, or go on, to serve a queue
  * @ring: the queue
@@ -29,12 +35,12 @@ int ring_init(struct ring *ring, const struct memory *mem,
 
 	if (!num || num > RING_MAX_SIZE || num & (num - 1))
 		return -EINVAL;
-	if (state->desc & 15 || state->avail & 1 || state->used & 3)
-		return -EINVAL;
 	ring->desc = memory_of_user(mem, state->desc, 16ULL * num);
 	ring->avail = memory_of_user(mem, state->avail, 6 + 2ULL * num);
 	ring->used = memory_of_user(mem, state->used, 6 + 8ULL * num);
-	if (!ring->desc || !ring->avail || !ring->used)
+	if (!ring->desc || !ring->avail || !ring->used ||
+	    !is_aligned(ring->desc, 16) || !is_aligned(ring->avail, 2) ||
+	    !is_aligned(ring->used, 4))
 		return -EINVAL;
 	ring->mem = mem;
 	ring->num = num;
@@ -89,11 +95,10 @@ static const struct vring_desc *indirect(const struct ring *ring,
 	u64 len = desc->len;
 	void *table;
 
-	if (desc->flags & VRING_DESC_F_NEXT || !len || len % 16 ||
-	    desc->addr & 15)
+	if (desc->flags & VRING_DESC_F_NEXT || !len || len % 16)
 		return NULL;
 	table = memory_at(ring->mem, desc->addr, &len);
-	if (len != desc->len)
+	if (len != desc->len || !is_aligned(table, 16))
 		return NULL;
 	*size = len / 16;
 	return table;
