@@ -192,8 +192,9 @@ static int set_memory(struct device *dev __always_unused, struct heard *h)
 	unsigned int i, nr = h->msg.memory.nr;
 	int err;
 
+	/* User-Mode Linux sends unused regions, too */
 	if (h->msg.size < 8 || nr > TMEMD_REGIONS || !nr || nr != h->nr_fds ||
-	    !has(h, 8 + nr * sizeof(struct vhost_region)))
+	    h->msg.size < 8 + nr * sizeof(struct vhost_region))
 		return -EINVAL;
 	for (i = 0; i < nr; i++)
 		r[i] = (struct region_state){
