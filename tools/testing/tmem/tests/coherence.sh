@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# For the tests of coherence: builds the program, runs it in a guest
+# For the tests of coherence: builds the program, runs it in a guest; with each transport of $TMEM_TRANSPORTS, by default loop
 # shellcheck disable=SC2154 # lib.sh is sourced first
+
+transports=${TMEM_TRANSPORTS:-loop}
 
 # Static, as the guest has no libraries but those that are asked for.
 build_guest()
@@ -13,7 +15,7 @@ build_guest()
 # coherence WHAT ARGS-OF-VM... -- ARGS-OF-PROGRAM...
 coherence()
 {
-	local what=$1 args=() status
+	local what=$1 args=() transport
 
 	shift
 	while [ "$1" != -- ]; do
@@ -21,12 +23,32 @@ coherence()
 		shift
 	done
 	shift
-	about "$what"
-	# Later arguments win
-	vm run --disk-iops 0 --transport loop --pool 64M --mem 96M --share "$tmp/share" "${args[@]}" -- \
-		"cd / && /share/coherence $*"
-	status=$?
-	expect "$what" 0 $status
+	for transport in $transports; do
+		about "$transport: $what"
+		# Later arguments win
+		vm run --disk-iops 0 --transport "$transport" --pool 64M --mem 96M --share "$tmp/share" "${args[@]}" -- \
+			"cd / && /share/coherence $*"
+		expect "$transport: $what" 0 $?
+	done
+}
+
+# hswap WHAT ARGS-OF-VM... -- COMMANDS: $swap is the program, counter NAME a number of sysfs
+hswap()
+{
+	local what=$1 args=() transport out
+
+	shift
+	while [ "$1" != -- ]; do
+		args+=("$1")
+		shift
+	done
+	for transport in $transports; do
+		about "$transport: $what"
+		out=$(vm run --disk-iops 0 --transport "$transport" --pool 128M --mem 96M --swap 256M --share "$tmp/share" "${args[@]}" -- '
+			swap="/share/swap -d /dev/$VM_SWAP_DISK"; counter() { cat /sys/kernel/mm/tmem/hswap/$1; }; '"$2" 2>&1)
+		expect "$transport: $what" 0 $?
+		printf '%s\n' "$out"
+	done
 }
 
 # On x86-64 with two processors and the debug kernel.
