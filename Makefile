@@ -24,6 +24,9 @@ kernel-x86: ## build the kernel for x86-64 guests
 kernel-debug: ## build the x86-64 kernel with lockdep, KASAN and fault injection
 	@scripts/build --config x86 --debug
 
+qemu: ## build the QEMU that has the device of transcendent memory, and print where it is
+	@scripts/build-qemu
+
 demo: ## a small guest reads files and walks through memory, without and with a store: build/demo/
 	@scripts/demo
 
@@ -65,5 +68,5 @@ check-faults: ## all coherence tests in guests whose store misbehaves in every w
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug demo bench-guest bench-store test-store replay tmemd shell kunit check series check-series \
-	check-faults clean
+.PHONY: help deps apply kernel kernel-x86 kernel-debug qemu demo bench-guest bench-store test-store replay tmemd shell kunit check series \
+	check-series check-faults clean
