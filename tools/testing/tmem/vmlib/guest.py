@@ -14,7 +14,7 @@ import time
 
 import guardian
 from disks import escape
-from house import Failure, cache
+from house import REPO, Failure, cache
 
 COMMON = 'panic=-1 loglevel=7 ignore_loglevel'
 # By --accel. An instruction takes 2^0 ns by icount, and idle time none.
@@ -124,7 +124,7 @@ class Qemu(Guest):
         model = '' if options.accel in TCG else kvm_model(self.kernel, initrd)
         if options.accel == 'kvm' and not model:
             raise Failure('--accel kvm: no guest runs under KVM here')
-        argv = ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
+        argv = [qemu_binary(options), '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-machine', 'q35,memory-backend=ram,vmport=off', '-smp', str(options.smp), '-m', f'{options.ram >> 20}M',
                 *(['-accel', 'kvm'] if model else TCG[options.accel or 'tcg']), '-cpu', model or 'max',
                 '-object', f'memory-backend-memfd,id=ram,size={options.ram >> 20}M,share=on',
@@ -140,6 +140,7 @@ class Qemu(Guest):
         for name in self.disks.names():
             argv += ['-chardev', f'socket,id={name},path={self.disks.socket(name)}',
                      '-device', f'vhost-user-blk-pci,chardev={name},num-queues={options.queues}']
+        argv += tmem_arguments(options)
         if options.share:
             argv += ['-fsdev', f'local,id=share,path={escape(os.path.abspath(options.share))},security_model=none,readonly=on',
                      '-device', 'virtio-9p-pci,fsdev=share,mount_tag=share']
@@ -147,6 +148,24 @@ class Qemu(Guest):
 
 
 GUESTS = {'uml': Uml, 'qemu': Qemu}
+
+
+def qemu_binary(options):
+    """Debian's QEMU; for the device of tmem one with patches/qemu-7.2, built if need be."""
+    if not getattr(options, 'tmem_socket', None):
+        return 'qemu-system-x86_64'
+    done = subprocess.run([REPO / 'scripts/build-qemu'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise Failure('there is no QEMU with the device of tmem, see above')
+    return done.stdout.strip()
+
+
+def tmem_arguments(options):
+    """QEMU's, for a device whose store is behind the socket; a store that is started again is found again."""
+    if not getattr(options, 'tmem_socket', None):
+        return []
+    return ['-chardev', f'socket,id=tmem,path={escape(options.tmem_socket)},reconnect=1',
+            '-device', 'vhost-user-tmem-pci,chardev=tmem']
 
 
 # Processor models to try under KVM: some hosts promise features of their own that KVM then refuses.
