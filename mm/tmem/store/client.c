@@ -294,6 +294,49 @@ void tstore_client_freeze(struct tstore_client *c, bool frozen)
 	tstore_shards_cycle(c->store);
 }
 
+/**
+ * tstore_client_evict() - drop ephemeral pages of a client, oldest first
+ * @c: the client
+ * @nr: how many; each takes about as long as an eviction by a put does, so a
+ *	host that must not wait asks for a few at a time
+ *
+ * Context: no lock held; env_relax() between evictions.
+ * Return: how many there were; fewer than @nr if it has no more
+ */
+u32 tstore_client_evict(struct tstore_client *c, u32 nr)
+{
+	u32 done;
+
+	for (done = 0; done < nr && tstore_evict_one(c, 0); done++)
+		env_relax();
+	return done;
+}
+
+/**
+ * tstore_client_stats() - look at a client
+ * @c: the client
+ * @out: what it has and what has happened to it, all of one moment
+ *
+ * Context: no lock held.
+ */
+void tstore_client_stats(struct tstore_client *c,
+			 struct tstore_client_stats *out)
+{
+	memset(out, 0, sizeof(*out));
+	spin_lock(&c->L4_lock);
+	out->limit = c->rec->limit;
+	out->target = env_read_once(c->target);
+	out->ephemeral = c->charged[TSTORE_EPHEMERAL];
+	out->persistent = c->charged[TSTORE_PERSISTENT];
+	out->bytes = c->bytes;
+	out->pools = c->nr_pools;
+	out->evicted = c->evicted;
+	out->reject_full = c->reject[TSTORE_REJECT_FULL];
+	out->reject_limit = c->reject[TSTORE_REJECT_LIMIT];
+	out->reject_frozen = c->reject[TSTORE_REJECT_FROZEN];
+	spin_unlock(&c->L4_lock);
+}
+
 static bool tstore_attach_valid(const struct tmem_attach *at)
 {
 	u64 reserved = 0;

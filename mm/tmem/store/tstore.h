@@ -193,6 +193,33 @@ struct tstore_stats {
 	u64 bad_streams[TSTORE_DAMAGES];
 };
 
+/**
+ * struct tstore_client_stats - state and history of a client
+ * @limit: pages that it may keep
+ * @target: frames that the last tstore_divide() found to be its due; 0 before
+ *	the first one
+ * @ephemeral: pages in its ephemeral pools
+ * @persistent: pages in its persistent pools
+ * @bytes: what they cost, packed or not; the limit is about this
+ * @pools: its pools
+ * @evicted: ephemeral pages that it had to give up
+ * @reject_full: its puts cut short because nothing could be evicted
+ * @reject_limit: its puts cut short by the limit
+ * @reject_frozen: its puts refused because it was frozen or being saved
+ */
+struct tstore_client_stats {
+	u64 limit;
+	u64 target;
+	u64 ephemeral;
+	u64 persistent;
+	u64 bytes;
+	u64 pools;
+	u64 evicted;
+	u64 reject_full;
+	u64 reject_limit;
+	u64 reject_frozen;
+};
+
 /* Room that tstore_save_next() needs: the longest record */
 #define TSTORE_SAVE_BYTES	(64 + PAGE_SIZE)
 
@@ -235,6 +262,9 @@ void tstore_client_set_limit(struct tstore_client *c, u64 limit);
 void tstore_client_set_share(struct tstore_client *c, u64 min, u32 weight);
 u64 tstore_client_target(struct tstore_client *c);
 void tstore_client_freeze(struct tstore_client *c, bool frozen);
+u32 tstore_client_evict(struct tstore_client *c, u32 nr);
+void tstore_client_stats(struct tstore_client *c,
+			 struct tstore_client_stats *out);
 
 void tstore_execute(struct tstore_client *c, struct tmem_req *req,
 		    env_data_t data);

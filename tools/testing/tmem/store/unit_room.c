@@ -2,6 +2,7 @@
 /*
  * Transcendent memory: page store unit tests, limits and eviction
  */
+#include "policy.h"
 #include "unit.h"
 
 #define E	0
@@ -270,6 +271,78 @@ static void frames_are_used_again(void)
 	CHECK_EQ(world_free(), 32);
 }
 
+static struct tstore_client_stats stats_of(unsigned int i)
+{
+	struct tstore_client_stats stats;
+
+	memset(&stats, 0xff, sizeof(stats));
+	tstore_client_stats(w.c[i], &stats);
+	return stats;
+}
+
+/* As many as are asked for, oldest first, of this client, and none that stays */
+static void evicted_by_the_host(void)
+{
+	open_both(64, 100);
+	CHECK_EQ(put(w.c[0], E, 1, 0, 20, 1), 0);
+	CHECK_EQ(put(w.c[0], P, 1, 0, 10, 1), 0);
+	CHECK_EQ(put(w.c[1], E, 1, 0, 10, 1), 0);
+	CHECK_EQ(tstore_client_evict(w.c[0], 0), 0);
+	CHECK_EQ(tstore_client_evict(w.c[0], 5), 5);
+	only(w.c[0], 5, 19, 20);
+	CHECK_EQ(tstore_client_evict(w.c[0], 100), 15);
+	CHECK_EQ(tstore_client_evict(w.c[0], 1), 0);
+	CHECK_EQ(stats_of(0).ephemeral, 0);
+	CHECK_EQ(stats_of(0).persistent, 10);
+	CHECK_EQ(stats_of(0).evicted, 20);
+	only(w.c[1], 0, 9, 10);
+	CHECK_EQ(world_stats().evicted, 20);
+	CHECK_EQ(get(w.c[0], P, 1, 0, 10), 0);
+	CHECK_EQ(last.done, 10);
+	world_check();
+}
+
+static void what_a_client_has(void)
+{
+	open_both(64, 20);
+	CHECK_EQ(stats_of(0).limit, 20);
+	CHECK_EQ(stats_of(0).pools, 2);
+	CHECK_EQ(stats_of(0).bytes, 0);
+	CHECK_EQ(put(w.c[0], E, 1, 0, 4, 1), 0);
+	CHECK_EQ(put(w.c[0], P, 1, 0, 3, 1), 0);
+	CHECK_EQ(put(w.c[1], P, 1, 0, 5, 1), 0);
+	CHECK_EQ(stats_of(0).ephemeral, 4);
+	CHECK_EQ(stats_of(0).persistent, 3);
+	CHECK_EQ(stats_of(0).bytes, 7 * PAGE_SIZE);
+	CHECK_EQ(stats_of(1).ephemeral, 0);
+	CHECK_EQ(stats_of(1).persistent, 5);
+	CHECK_EQ(stats_of(2).bytes, 0);
+	CHECK_EQ(pool_destroy(w.c[0], P), 0);
+	CHECK_EQ(stats_of(0).pools, 1);
+	CHECK_EQ(stats_of(0).persistent, 0);
+}
+
+static void what_a_client_was_refused(void)
+{
+	open_both(30, 20);
+	CHECK_EQ(put(w.c[0], P, 1, 0, 15, 1), 0);
+	CHECK_EQ(put(w.c[0], P, 2, 0, 6, 1), -EDQUOT);
+	CHECK_EQ(stats_of(0).reject_limit, 1);
+	CHECK_EQ(put(w.c[1], P, 1, 0, 16, 1), -ENOSPC);
+	CHECK_EQ(stats_of(1).reject_full, 1);
+	tstore_client_freeze(w.c[0], true);
+	CHECK_EQ(put(w.c[0], P, 2, 0, 1, 1), -EBUSY);
+	CHECK_EQ(stats_of(0).reject_frozen, 1);
+	CHECK_EQ(stats_of(0).reject_limit, 1);
+	CHECK_EQ(stats_of(0).reject_full, 0);
+	CHECK_EQ(stats_of(1).reject_frozen + stats_of(1).reject_limit, 0);
+	CHECK_EQ(stats_of(0).evicted, 0);
+	tstore_client_set_share(w.c[0], 7, 1);
+	tstore_divide(w.s, &tstore_policies[1]);
+	CHECK_EQ(stats_of(0).target, tstore_client_target(w.c[0]));
+	CHECK(stats_of(0).target);
+}
+
 const struct scenario unit_room[] = {
 	SCENARIO(oldest_go_first_at_the_limit),
 	SCENARIO(oldest_go_first_when_full),
@@ -287,6 +360,9 @@ const struct scenario unit_room[] = {
 	SCENARIO(limit_is_exact),
 	SCENARIO(limit_can_change),
 	SCENARIO(frames_are_used_again),
+	SCENARIO(evicted_by_the_host),
+	SCENARIO(what_a_client_has),
+	SCENARIO(what_a_client_was_refused),
 };
 
 const unsigned int nr_unit_room = ARRAY_SIZE(unit_room);
