@@ -14,7 +14,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "worker.h"
+
+/* Pages that a client gives up in one step when its cap is lowered */
+#define STEP	512U
 
 struct client clients[TMEMD_CLIENTS];
 
@@ -73,6 +77,19 @@ int socket_listen(const char *name, mode_t mode)
 	return err;
 }
 
+/**
+ * socket_remove() - remove a socket from the directory of sockets
+ * @name: its name there
+ */
+void socket_remove(const char *name)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
+	if (snprintf(path, sizeof(path), "%s/%s", options.sockets, name) <
+	    (int)sizeof(path))
+		unlink(path);
+}
+
 static void on_listener(void *arg)
 {
 	client_connect(arg);
@@ -124,6 +141,23 @@ int client_add(const char *name, const struct share *share,
 }
 
 /**
+ * client_remove() - have a client no more
+ * @c: the client; a guest that is connected is let go of
+ */
+void client_remove(struct client *c)
+{
+	struct client_state *cs = c->state;
+
+	if (c->device)
+		client_disconnect(c, "its client is removed");
+	socket_remove(cs->name);
+	unwatch(c->listener);
+	env_store_release(&cs->name[0], 0);
+	drop(cs->listener);
+	*c = (struct client){ 0 };
+}
+
+/**
  * client_share() - change what a client may have
  * @c: the client
  * @share: this
@@ -136,10 +170,37 @@ void client_share(struct client *c, const struct share *share)
 	if (!c->store)
 		return;
 	tstore_client_set_share(c->store, share->min, share->weight);
-	tstore_client_set_limit(c->store, share->cap);
 	tstore_client_freeze(c->store, share->frozen);
-	if (granted)
+	c->settling = true;
+	if (granted && c->device)
 		vhost_config_changed(c->device);
+}
+
+/**
+ * client_settle() - have a client's limit be its cap, a step at a time
+ * @c: the client
+ *
+ * What is above a lower limit is dropped at once, which may be much.
+ *
+ * Return: true if there is more to do
+ */
+bool client_settle(struct client *c)
+{
+	u64 cap = c->state->share.cap, limit;
+	struct tstore_client_stats stats;
+
+	if (!c->store)
+		return false;
+	tstore_client_stats(c->store, &stats);
+	limit = (stats.bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	if (limit > stats.limit)
+		limit = stats.limit;
+	if (limit <= cap + STEP) {
+		tstore_client_set_limit(c->store, cap);
+		return false;
+	}
+	tstore_client_set_limit(c->store, limit - STEP);
+	return true;
 }
 
 /* The store's client, with no name yet if it is new */
@@ -161,8 +222,8 @@ static int client_store(struct client *c)
 	}
 	tstore_client_set_share(c->store, c->state->share.min,
 				c->state->share.weight);
-	if (c->state->share.frozen)
-		tstore_client_freeze(c->store, true);
+	tstore_client_freeze(c->store, c->state->share.frozen);
+	c->settling = true;
 	return 0;
 }
 
@@ -263,6 +324,7 @@ void client_disconnect(struct client *c, const char *why)
 {
 	struct tstore_client *old = c->store;
 
+	control_forget(c);
 	unwatch(c->device->conn);
 	vhost_forget(c->device);
 	env_free(c->device);

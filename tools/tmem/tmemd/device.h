@@ -92,6 +92,7 @@ struct device {
  * @listener: the socket on which it is waited for
  * @store: the store's client, or NULL if no guest is connected
  * @device: the connection, or NULL
+ * @settling: its limit is on the way down to its cap
  * @count: of earlier connections and queues
  */
 struct client {
@@ -99,6 +100,7 @@ struct client {
 	int listener;
 	struct tstore_client *store;
 	struct device *device;
+	bool settling;
 	u64 count[COUNTS];
 };
 
@@ -136,6 +138,8 @@ struct client *client_find(const char *name);
 int client_add(const char *name, const struct share *share,
 	       struct client **out);
 int client_resume(struct client *client);
+void client_remove(struct client *client);
+bool client_settle(struct client *client);
 void client_share(struct client *client, const struct share *share);
 void client_connect(struct client *client);
 void client_disconnect(struct client *client, const char *why);

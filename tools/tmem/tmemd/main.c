@@ -30,6 +30,7 @@ static const char help[] =
 "none of them owns.\n"
 "\n"
 "  -z, --size SIZE        memory of the pool, such as 512M or 2G\n"
+"      --max-size SIZE    most that it can be made later (default: the size)\n"
 "  -s, --socket DIR       directory of the sockets (default /run/tmemd): one for\n"
 "                         each client, by its name, for vhost-user; and \"control\"\n"
 "  -c, --client SPEC      a client; may be said again.  SPEC is name=NAME, and then,\n"
@@ -176,9 +177,10 @@ static void parse_codec(const char *name)
 
 static void parse(int argc, char **argv)
 {
-	enum { CODEC = 256, DEDUP, POLL };
+	enum { CODEC = 256, DEDUP, POLL, MAX_SIZE };
 	static const struct option longs[] = {
 		{ "size", required_argument, NULL, 'z' },
+		{ "max-size", required_argument, NULL, MAX_SIZE },
 		{ "socket", required_argument, NULL, 's' },
 		{ "client", required_argument, NULL, 'c' },
 		{ "file", required_argument, NULL, 'f' },
@@ -214,6 +216,9 @@ static void parse(int argc, char **argv)
 			options.threads = parse_number("--threads", optarg, 1,
 						       MAX_THREADS);
 			break;
+		case MAX_SIZE:
+			options.max_size = parse_size("--max-size", optarg);
+			break;
 		case CODEC:
 			parse_codec(optarg);
 			break;
@@ -242,11 +247,15 @@ static void check(void)
 
 	if (!options.size)
 		die("--size", "how large is the pool to be?");
+	if (!options.max_size)
+		options.max_size = options.size;
+	if (options.max_size < options.size)
+		die("--max-size", "less than --size");
 	if (stat(options.sockets, &st) || !S_ISDIR(st.st_mode))
 		die(options.sockets, "no such directory; make it, or name another by --socket");
 	for (spec = options.specs; spec < options.specs + options.nr; spec++) {
-		if (spec->share.cap > options.size >> PAGE_SHIFT)
-			spec->share.cap = options.size >> PAGE_SHIFT;
+		if (spec->share.cap > options.max_size >> PAGE_SHIFT)
+			spec->share.cap = options.max_size >> PAGE_SHIFT;
 		if (spec->share.min > spec->share.cap)
 			die(spec->name, "its min is more than its cap, or than the pool");
 	}

@@ -108,6 +108,11 @@ struct client_state {
  * @ready: the first worker got as far as serving
  * @next: next number for what the keeper holds
  * @tags: clients that there have ever been
+ * @control: the socket for tmemctl
+ * @starts: workers that there have ever been
+ * @size: bytes that the pool is to have
+ * @taking: the pool is being made smaller, and memory may be left to return
+ * @policy: name of how the pool is divided; empty: as the command line says
  * @clients: those that there are
  */
 struct state {
@@ -115,9 +120,14 @@ struct state {
 	u32 ready;
 	u64 next;
 	u64 tags;
+	u64 control;
+	u64 starts;
+	u64 size;
+	u32 taking;
+	char policy[TMEMD_NAME];
 	struct client_state clients[TMEMD_CLIENTS];
 };
 
-#define TMEMD_STATE_VERSION	1
+#define TMEMD_STATE_VERSION	2
 
 #endif /* _TMEMD_STATE_H */

@@ -20,8 +20,10 @@
 #include <unistd.h>
 
 #include "codecs.h"
+#include "control.h"
 #include "keeper.h"
 #include "policy.h"
+#include "pool.h"
 #include "worker.h"
 
 /* Descriptors that one process can have */
@@ -153,6 +155,20 @@ int watch(int fd, u32 events, void (*on)(void *arg), void *arg)
 }
 
 /**
+ * rewatch() - have something done at other events
+ * @fd: a descriptor that is watched
+ * @events: EPOLL*
+ *
+ * Return: 0 or a negative error number
+ */
+int rewatch(int fd, u32 events)
+{
+	struct epoll_event event = { .events = events, .data.fd = fd };
+
+	return epoll_ctl(w.epoll, EPOLL_CTL_MOD, fd, &event) ? -errno : 0;
+}
+
+/**
  * unwatch() - the opposite
  * @fd: the descriptor, watched or not
  */
@@ -189,19 +205,19 @@ static int arena_map(int fd, bool fresh)
 	static const struct tstore_codec * const zstd[] = { &tmem_libzstd,
 							    NULL };
 	struct tstore_config config = {
-		.bytes = options.size,
+		.bytes = options.max_size,
 		.max_clients = TMEMD_CLIENTS,
 		.ghosts = true,
 		.lasting = true,
 		.dedup = options.dedup,
 	};
 
-	config.arena = mmap(NULL, options.size, PROT_READ | PROT_WRITE,
+	config.arena = mmap(NULL, options.max_size, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (config.arena == MAP_FAILED)
 		return -errno;
-	madvise(config.arena, options.size, MADV_DONTDUMP);
-	madvise(config.arena, options.size, MADV_HUGEPAGE);
+	madvise(config.arena, options.max_size, MADV_DONTDUMP);
+	madvise(config.arena, options.max_size, MADV_HUGEPAGE);
 	tmem_libzstd_init();
 	if (!strcmp(options.codec, "lz4"))
 		config.codecs = lz4;
@@ -231,9 +247,9 @@ static int begin(void)
 			  strerror(errno));
 		return -errno;
 	}
-	if (ftruncate(arena, 0) || ftruncate(arena, options.size)) {
+	if (ftruncate(arena, 0) || ftruncate(arena, options.max_size)) {
 		log_error("no file of %llu MiB: %s",
-			  (unsigned long long)options.size >> 20,
+			  (unsigned long long)options.max_size >> 20,
 			  strerror(errno));
 		return -errno;
 	}
@@ -247,6 +263,8 @@ static int begin(void)
 	state->version = TMEMD_STATE_VERSION;
 	state->next = TMEMD_HELD_FIRST;
 	err = arena_map(arena, true);
+	if (!err)
+		err = pool_start(arena, false);
 	if (err)
 		return err;
 	hold_as(TMEMD_HELD_STATE, fd);
@@ -272,13 +290,15 @@ static int go_on(int fd)
 	if (err)
 		return err;
 	clock_gettime(CLOCK_MONOTONIC, &to);
+	if (state->policy[0] && !policy_choose(state->policy))
+		log_warn("no policy is called %s any more", state->policy);
 	tstore_stats(store, &stats);
 	log_info("found %llu pages in the arena within %lld ms, %llu damaged",
 		 (unsigned long long)stats.recovered,
 		 (to.tv_sec - from.tv_sec) * 1000LL +
 		 (to.tv_nsec - from.tv_nsec) / 1000000,
 		 (unsigned long long)stats.damaged);
-	return 0;
+	return pool_start(held(TMEMD_HELD_ARENA), true);
 }
 
 /* ---- clients ---- */
@@ -328,7 +348,7 @@ static void drop_strays(void)
 
 	while (i < w.nr) {
 		u64 id = w.holdings[i].id;
-		bool known = id < TMEMD_HELD_FIRST;
+		bool known = id < TMEMD_HELD_FIRST || id == state->control;
 		unsigned int k;
 
 		for (k = 0; k < TMEMD_CLIENTS && !known; k++)
@@ -350,8 +370,7 @@ static void on_signal(void *arg __always_unused)
 
 	if (read(w.signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	w.ending = true;
-	w.status = info.ssi_signo == SIGHUP ? KEEPER_AGAIN : 0;
+	worker_end(info.ssi_signo == SIGHUP ? KEEPER_AGAIN : 0);
 }
 
 static void on_keeper(void *arg __always_unused)
@@ -368,6 +387,8 @@ static void on_timer(void *arg __always_unused)
 	if (read(w.timer, &ticks, sizeof(ticks)) < 0)
 		return;
 	tstore_divide(store, options.policy);
+	pool_tick();
+	control_tick();
 	for (c = clients; c < clients + TMEMD_CLIENTS; c++)
 		if (c->device && c->device->mem &&
 		    env_read_once(c->device->mem->torn))
@@ -403,10 +424,12 @@ static int loop_init(void)
 static void loop(void)
 {
 	struct epoll_event events[16];
+	bool more = true;
 	int nr, i;
 
 	while (!w.ending) {
-		nr = epoll_wait(w.epoll, events, ARRAY_SIZE(events), -1);
+		nr = epoll_wait(w.epoll, events, ARRAY_SIZE(events),
+				more ? 0 : -1);
 		for (i = 0; i < nr; i++) {
 			struct watched *watched = &w.watched[events[i].data.fd];
 
@@ -414,6 +437,7 @@ static void loop(void)
 			if (watched->on)
 				watched->on(watched->arg);
 		}
+		more = control_step();
 	}
 }
 
@@ -435,12 +459,48 @@ static int start(void)
 		err = threads_start(options.threads, options.poll_us);
 	if (!err)
 		err = again ? clients_go_on() : clients_begin();
+	if (!err)
+		err = control_start();
 	if (err)
 		return err;
 	if (again)
 		drop_strays();
+	state->starts++;
 	keeper_send(w.line, &ready, -1);
 	return 0;
+}
+
+/**
+ * worker_end() - end this process when what is being done is done
+ * @status: to exit with
+ *
+ * Context: the main thread.
+ */
+void worker_end(int status)
+{
+	w.ending = true;
+	w.status = status;
+}
+
+/**
+ * policy_choose() - have the pool divided in another way
+ * @name: the policy
+ *
+ * Context: the main thread.
+ * Return: false if there is none of this name
+ */
+bool policy_choose(const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < tstore_nr_policies; i++) {
+		if (strcmp(name, tstore_policies[i].name))
+			continue;
+		options.policy = &tstore_policies[i];
+		snprintf(state->policy, sizeof(state->policy), "%s", name);
+		return true;
+	}
+	return false;
 }
 
 /**
@@ -461,7 +521,7 @@ int worker_run(int line)
 		return 1;
 	}
 	log_info("a pool of %llu MiB, %u threads, policy %s",
-		 (unsigned long long)options.size >> 20, options.threads,
+		 (unsigned long long)state->size >> 20, options.threads,
 		 options.policy->name);
 	loop();
 	threads_stop();

@@ -20,7 +20,8 @@
  * struct options - what the command line says
  * @sockets: directory of the sockets
  * @file: of the arena, or NULL for memory without a name
- * @size: bytes of the pool
+ * @size: bytes of the pool, at first
+ * @max_size: most that it can ever have
  * @policy: how it is divided
  * @codec: how pages are packed: "none", "lz4" or "zstd"
  * @dedup: keep equal pages of a client once
@@ -33,6 +34,7 @@ struct options {
 	const char *sockets;
 	const char *file;
 	u64 size;
+	u64 max_size;
 	const struct tstore_policy *policy;
 	const char *codec;
 	bool dedup;
@@ -48,8 +50,12 @@ struct options {
 extern struct options options;
 
 int worker_run(int line);
+void worker_end(int status);
+bool policy_choose(const char *name);
 int watch(int fd, u32 events, void (*on)(void *arg), void *arg);
+int rewatch(int fd, u32 events);
 void unwatch(int fd);
 int socket_listen(const char *name, mode_t mode);
+void socket_remove(const char *name);
 
 #endif /* _TMEMD_WORKER_H */
