@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: tmemctl, answers for people
+ */
+#include <stdio.h>
+
+#include "tmemctl.h"
+
+#define PAGE	4096
+
+static const char *state_of(struct json_object *client)
+{
+	if (flag_of(client, "frozen"))
+		return "frozen";
+	return flag_of(client, "connected") ? "connected" : "away";
+}
+
+/* A target of 0 is none: there was no division yet, or the policy has none */
+static const char *target_text(char *text, struct json_object *client)
+{
+	uint64_t target = number_of(client, "target");
+
+	return target ? size_text(text, target) : "-";
+}
+
+/**
+ * print_list() - a table of clients
+ * @answer: to "list"
+ */
+void print_list(struct json_object *answer)
+{
+	struct json_object *all = part_of(answer, "clients"), *c;
+	char min[SIZE_TEXT], cap[SIZE_TEXT], held[SIZE_TEXT], to[SIZE_TEXT];
+	size_t i, nr = json_object_array_length(all);
+
+	printf("%-20s %-9s %6s %6s %6s %6s %6s %9s\n", "CLIENT", "STATE",
+	       "MIN", "CAP", "WEIGHT", "HELD", "TARGET", "PAGES");
+	for (i = 0; i < nr; i++) {
+		c = json_object_array_get_idx(all, i);
+		printf("%-20s %-9s %6s %6s %6llu %6s %6s %9llu\n",
+		       text_of(c, "name"), state_of(c),
+		       size_text(min, number_of(c, "min")),
+		       size_text(cap, number_of(c, "cap")),
+		       (unsigned long long)number_of(c, "weight"),
+		       size_text(held, number_of(c, "charged")),
+		       target_text(to, c),
+		       (unsigned long long)(number_of(c, "ephemeral_pages") +
+					    number_of(c, "persistent_pages")));
+	}
+}
+
+static void line(const char *what, const char *value)
+{
+	printf("  %-18s %s\n", what, value);
+}
+
+static void size_line(const char *what, uint64_t bytes)
+{
+	char text[SIZE_TEXT];
+
+	line(what, size_text(text, bytes));
+}
+
+static void pages_line(const char *what, struct json_object *client,
+		       const char *name)
+{
+	uint64_t pages = number_of(client, name);
+	char text[SIZE_TEXT];
+
+	printf("  %-18s %llu pages, %s\n", what, (unsigned long long)pages,
+	       size_text(text, pages * PAGE));
+}
+
+static void numbers(const char *head, struct json_object *all)
+{
+	printf("%s\n", head);
+	json_object_object_foreach(all, key, value)
+		printf("  %-18s %llu\n", key,
+		       (unsigned long long)json_object_get_uint64(value));
+}
+
+/**
+ * print_client() - all about a client
+ * @c: the client
+ */
+void print_client(struct json_object *c)
+{
+	char text[SIZE_TEXT];
+
+	printf("%s\n", text_of(c, "name"));
+	line("state", state_of(c));
+	size_line("min", number_of(c, "min"));
+	size_line("cap", number_of(c, "cap"));
+	printf("  %-18s %llu\n", "weight",
+	       (unsigned long long)number_of(c, "weight"));
+	line("hswap", flag_of(c, "hswap") ? "on" : "off");
+	line("target", target_text(text, c));
+	size_line("held", number_of(c, "charged"));
+	pages_line("ephemeral", c, "ephemeral_pages");
+	pages_line("persistent", c, "persistent_pages");
+	printf("  %-18s %llu\n", "pools",
+	       (unsigned long long)number_of(c, "pools"));
+	printf("  %-18s %llu\n", "evicted",
+	       (unsigned long long)number_of(c, "evicted"));
+	numbers("puts refused", part_of(c, "refused"));
+	numbers("counters", part_of(c, "counters"));
+}
+
+/**
+ * print_size() - how large the pool is
+ * @answer: to "size"
+ */
+void print_size(struct json_object *answer)
+{
+	size_line("size", number_of(answer, "size"));
+	if (number_of(answer, "goal") != number_of(answer, "size"))
+		size_line("on the way to", number_of(answer, "goal"));
+	size_line("at most", number_of(answer, "max_size"));
+	size_line("for itself", number_of(answer, "metadata"));
+}
+
+/**
+ * print_stats() - how the daemon is
+ * @answer: to "stats"
+ */
+void print_stats(struct json_object *answer)
+{
+	printf("tmemd\n");
+	line("policy", text_of(answer, "policy"));
+	line("codec", text_of(answer, "codec"));
+	line("dedup", flag_of(answer, "dedup") ? "on" : "off");
+	printf("  %-18s %llu, %llu connected\n", "clients",
+	       (unsigned long long)number_of(answer, "clients"),
+	       (unsigned long long)number_of(answer, "connected"));
+	printf("  %-18s %llu, started %llu times\n", "worker",
+	       (unsigned long long)number_of(answer, "worker"),
+	       (unsigned long long)number_of(answer, "starts"));
+	printf("pool\n");
+	print_size(answer);
+	numbers("store, in pages", part_of(answer, "store"));
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: tmemctl, steers tmemd and shows how it is
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tmemctl.h"
+
+static const char help[] =
+"Usage: tmemctl [--socket DIR] [--json] VERB [ARGUMENT...]\n"
+"\n"
+"Steers tmemd, which keeps pages for the guests of this machine.\n"
+"\n"
+"  list                     the clients\n"
+"  show CLIENT              all about one of them\n"
+"  top                      what they do, live; q quits\n"
+"      --once               one table, without a terminal\n"
+"      --delay SECONDS      between two tables (default 1)\n"
+"  set CLIENT KEY=VALUE...  min=SIZE, cap=SIZE, weight=N, hswap=on|off\n"
+"  add CLIENT [KEY=VALUE...]\n"
+"                           a new client, and its socket\n"
+"  remove CLIENT [--force]  a client no more; --force: with a guest connected\n"
+"  freeze CLIENT            refuse its puts\n"
+"  thaw CLIENT              accept them again\n"
+"  drop CLIENT --ephemeral  drop its pages that may be dropped\n"
+"  save CLIENT FILE         write its pages that must stay to a file, or to - for\n"
+"                           standard output; its puts are refused meanwhile\n"
+"  restore CLIENT FILE      have a client that has nothing go on where one was saved\n"
+"  policy [NAME]            how a full pool is divided; or divide it so\n"
+"  size [SIZE]              how large the pool is; or make it so large\n"
+"  stats                    how the daemon is\n"
+"  reload                   start the daemon anew, with nothing lost\n"
+"\n"
+"  -s, --socket DIR         directory of its sockets (default $TMEMD_SOCKET, or else\n"
+"                           /run/tmemd)\n"
+"  -j, --json               print the answer as it came\n"
+"  -h, --help               this text\n"
+"\n"
+"A SIZE is a number of bytes, or such as 64M or 2G.\n"
+"Status: 0; 1: the daemon refused; 2: this makes no sense; 3: there is no daemon.\n";
+
+static struct {
+	bool json;
+	bool once;
+	bool force;
+	bool ephemeral;
+	bool delayed;
+	unsigned int delay;
+} opts = { .delay = 1 };
+
+static struct json_object *request(const char *name)
+{
+	struct json_object *all = json_object_new_object();
+
+	json_object_object_add(all, "request", json_object_new_string(name));
+	return all;
+}
+
+static struct json_object *about(const char *name, const char *client)
+{
+	struct json_object *all = request(name);
+
+	json_object_object_add(all, "client", json_object_new_string(client));
+	return all;
+}
+
+/* Asks, and shows the answer; @print NULL: it needs no words */
+static void ask(struct json_object *what, int fd,
+		void (*print)(struct json_object *answer))
+{
+	struct json_object *answer = talk(what, fd);
+
+	if (opts.json)
+		puts(json_object_to_json_string_ext(answer,
+						    JSON_C_TO_STRING_PLAIN));
+	else if (print)
+		print(answer);
+	json_object_put(answer);
+}
+
+/* ---- verbs ---- */
+
+static void do_list(char **args __attribute__((unused)))
+{
+	ask(request("list"), -1, print_list);
+}
+
+static void do_show(char **args)
+{
+	ask(about("show", args[0]), -1, print_client);
+}
+
+static void do_stats(char **args __attribute__((unused)))
+{
+	ask(request("stats"), -1, print_stats);
+}
+
+static void do_top(char **args __attribute__((unused)))
+{
+	if (opts.json)
+		ask(request("list"), -1, NULL);
+	else
+		top(opts.once, opts.delay);
+}
+
+static void add_share(struct json_object *to, char *text)
+{
+	char *value = strchr(text, '=');
+
+	if (!value)
+		usage_error("%s: not KEY=VALUE, such as cap=64M", text);
+	*value++ = 0;
+	if (!strcmp(text, "min") || !strcmp(text, "cap")) {
+		json_object_object_add(to, text,
+			json_object_new_int64(parse_size(text, value)));
+	} else if (!strcmp(text, "weight")) {
+		json_object_object_add(to, text,
+			json_object_new_int64(parse_number(text, value)));
+	} else if (!strcmp(text, "hswap")) {
+		if (strcmp(value, "on") && strcmp(value, "off"))
+			usage_error("hswap: '%s' is neither on nor off", value);
+		json_object_object_add(to, text,
+			json_object_new_boolean(!strcmp(value, "on")));
+	} else {
+		usage_error("%s: not min, cap, weight or hswap", text);
+	}
+}
+
+static void do_set(char **args)
+{
+	struct json_object *what = about("set", *args++);
+
+	while (*args)
+		add_share(what, *args++);
+	ask(what, -1, NULL);
+}
+
+static void do_add(char **args)
+{
+	struct json_object *what = about("add", *args++);
+
+	while (*args)
+		add_share(what, *args++);
+	ask(what, -1, NULL);
+}
+
+static void do_remove(char **args)
+{
+	struct json_object *what = about("remove", args[0]);
+
+	if (opts.force)
+		json_object_object_add(what, "force",
+				       json_object_new_boolean(true));
+	ask(what, -1, NULL);
+}
+
+static void do_freeze(char **args)
+{
+	ask(about("freeze", args[0]), -1, NULL);
+}
+
+static void do_thaw(char **args)
+{
+	ask(about("thaw", args[0]), -1, NULL);
+}
+
+static void print_dropped(struct json_object *answer)
+{
+	printf("%llu pages\n", (unsigned long long)number_of(answer, "pages"));
+}
+
+static void do_drop(char **args)
+{
+	if (!opts.ephemeral)
+		usage_error("drop: only pages that may vanish can be dropped: say --ephemeral");
+	ask(about("drop", args[0]), -1, print_dropped);
+}
+
+static void print_policy(struct json_object *answer)
+{
+	struct json_object *all = part_of(answer, "policies");
+	const char *now = text_of(answer, "policy"), *name;
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(all); i++) {
+		name = json_object_get_string(json_object_array_get_idx(all,
+									i));
+		printf("%c %s\n", strcmp(name, now) ? ' ' : '*', name);
+	}
+}
+
+static void do_policy(char **args)
+{
+	struct json_object *what = request("policy");
+
+	if (args[0])
+		json_object_object_add(what, "policy",
+				       json_object_new_string(args[0]));
+	ask(what, -1, args[0] ? NULL : print_policy);
+}
+
+static void do_size(char **args)
+{
+	struct json_object *what = request("size");
+
+	if (args[0])
+		json_object_object_add(what, "size",
+			json_object_new_int64(parse_size("size", args[0])));
+	ask(what, -1, print_size);
+}
+
+static void do_reload(char **args __attribute__((unused)))
+{
+	ask(request("reload"), -1, NULL);
+}
+
+/* ---- the table ---- */
+
+static const struct verb {
+	const char *name;
+	void (*run)(char **args);
+	int least;
+	int most;
+	const char *args;
+} verbs[] = {
+	{ "list", do_list, 0, 0, "" },
+	{ "show", do_show, 1, 1, " CLIENT" },
+	{ "top", do_top, 0, 0, " [--once] [--delay SECONDS]" },
+	{ "set", do_set, 2, 8, " CLIENT KEY=VALUE..." },
+	{ "add", do_add, 1, 8, " CLIENT [KEY=VALUE...]" },
+	{ "remove", do_remove, 1, 1, " CLIENT [--force]" },
+	{ "freeze", do_freeze, 1, 1, " CLIENT" },
+	{ "thaw", do_thaw, 1, 1, " CLIENT" },
+	{ "drop", do_drop, 1, 1, " CLIENT --ephemeral" },
+	{ "policy", do_policy, 0, 1, " [NAME]" },
+	{ "size", do_size, 0, 1, " [SIZE]" },
+	{ "stats", do_stats, 0, 0, "" },
+	{ "reload", do_reload, 0, 0, "" },
+	{ 0 }
+};
+
+/* Options of verbs are of no use to others */
+static void check_options(const struct verb *v)
+{
+	if ((opts.once || opts.delayed) && v->run != do_top)
+		usage_error("--once and --delay are for top");
+	if (opts.force && v->run != do_remove)
+		usage_error("--force is for remove");
+	if (opts.ephemeral && v->run != do_drop)
+		usage_error("--ephemeral is for drop");
+}
+
+static void run(int nr, char **args)
+{
+	const struct verb *v = verbs;
+
+	if (!nr)
+		usage_error("what is to be done?");
+	while (v->name && strcmp(v->name, args[0]))
+		v++;
+	if (!v->name)
+		usage_error("%s: no such verb", args[0]);
+	if (nr - 1 < v->least || nr - 1 > v->most)
+		usage_error("usage: tmemctl %s%s", v->name, v->args);
+	check_options(v);
+	v->run(args + 1);
+}
+
+static void parse_delay(const char *text)
+{
+	int64_t seconds = parse_number("--delay", text);
+
+	if (seconds < 1 || seconds > 3600)
+		usage_error("--delay: not from 1 to 3600 seconds");
+	opts.delay = seconds;
+	opts.delayed = true;
+}
+
+int main(int argc, char **argv)
+{
+	enum { ONCE = 256, DELAY, FORCE, EPHEMERAL };
+	static const struct option longs[] = {
+		{ "socket", required_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "once", no_argument, NULL, ONCE },
+		{ "delay", required_argument, NULL, DELAY },
+		{ "force", no_argument, NULL, FORCE },
+		{ "ephemeral", no_argument, NULL, EPHEMERAL },
+		{ 0 }
+	};
+	const char *dir = getenv("TMEMD_SOCKET");
+	int opt;
+
+	if (!dir || !*dir)
+		dir = "/run/tmemd";
+	while ((opt = getopt_long(argc, argv, "s:jh", longs, NULL)) >= 0) {
+		switch (opt) {
+		case 's':
+			dir = optarg;
+			break;
+		case 'j':
+			opts.json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return 0;
+		case ONCE:
+			opts.once = true;
+			break;
+		case DELAY:
+			parse_delay(optarg);
+			break;
+		case FORCE:
+			opts.force = true;
+			break;
+		case EPHEMERAL:
+			opts.ephemeral = true;
+			break;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	talk_begin(dir);
+	run(argc - optind, argv + optind);
+	return fflush(stdout) ? EXIT_REFUSED : 0;
+}
