@@ -215,6 +215,44 @@ static void do_size(char **args)
 	ask(what, -1, print_size);
 }
 
+static void print_bytes(struct json_object *answer)
+{
+	char text[SIZE_TEXT];
+
+	printf("%s\n", size_text(text, number_of(answer, "bytes")));
+}
+
+static void do_save(char **args)
+{
+	bool out = !strcmp(args[1], "-");
+	struct json_object *answer;
+	int fd = STDOUT_FILENO;
+
+	if (!out)
+		fd = open(args[1], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+			  0600);
+	if (fd < 0)
+		usage_error("%s: %s", args[1], strerror(errno));
+	answer = talk(about("save", args[0]), fd);
+	if (opts.json && !out)
+		puts(json_object_to_json_string_ext(answer,
+						    JSON_C_TO_STRING_PLAIN));
+	else if (!out)
+		print_bytes(answer);
+	json_object_put(answer);
+}
+
+static void do_restore(char **args)
+{
+	int fd = STDIN_FILENO;
+
+	if (strcmp(args[1], "-"))
+		fd = open(args[1], O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		usage_error("%s: %s", args[1], strerror(errno));
+	ask(about("restore", args[0]), fd, print_bytes);
+}
+
 static void do_reload(char **args __attribute__((unused)))
 {
 	ask(request("reload"), -1, NULL);
@@ -238,6 +276,8 @@ static const struct verb {
 	{ "freeze", do_freeze, 1, 1, " CLIENT" },
 	{ "thaw", do_thaw, 1, 1, " CLIENT" },
 	{ "drop", do_drop, 1, 1, " CLIENT --ephemeral" },
+	{ "save", do_save, 2, 2, " CLIENT FILE" },
+	{ "restore", do_restore, 2, 2, " CLIENT FILE" },
 	{ "policy", do_policy, 0, 1, " [NAME]" },
 	{ "size", do_size, 0, 1, " [SIZE]" },
 	{ "stats", do_stats, 0, 0, "" },

@@ -20,6 +20,8 @@
 /* Pages that a client gives up in one step when its cap is lowered */
 #define STEP	512U
 
+#define CONN_EVENTS	(EPOLLIN | EPOLLET | EPOLLRDHUP)
+
 struct client clients[TMEMD_CLIENTS];
 
 /**
@@ -140,6 +142,20 @@ int client_add(const char *name, const struct share *share,
 	return client_watch(c);
 }
 
+/* All that its guest stored is dropped */
+static void client_store_end(struct client *c)
+{
+	struct tstore_client *old;
+
+	control_forget(c);
+	old = c->store;
+	c->store = NULL;
+	if (old)
+		tstore_client_destroy(old);
+	c->state->tag = 0;
+	c->state->waiting = 0;
+}
+
 /**
  * client_remove() - have a client no more
  * @c: the client; a guest that is connected is let go of
@@ -150,6 +166,8 @@ void client_remove(struct client *c)
 
 	if (c->device)
 		client_disconnect(c, "its client is removed");
+	else
+		client_store_end(c);
 	socket_remove(cs->name);
 	unwatch(c->listener);
 	env_store_release(&cs->name[0], 0);
@@ -203,19 +221,22 @@ bool client_settle(struct client *c)
 	return true;
 }
 
-/* The store's client, with no name yet if it is new */
+/* The store's client, which has a name then */
 static int client_store(struct client *c)
 {
 	u64 tag = c->state->tag;
 	int err;
 
-	if (tag)
+	if (tag && !c->store)
 		c->store = tstore_client_find(store, tag);
 	if (!c->store) {
 		err = tstore_client_create(store, c->state->share.cap,
 					   &c->store);
 		if (err)
 			return err;
+		tag = 0;
+	}
+	if (!tag) {
 		tag = ++state->tags;
 		env_write_once(c->state->tag, tag);
 		tstore_client_set_tag(c->store, tag);
@@ -227,11 +248,72 @@ static int client_store(struct client *c)
 	return 0;
 }
 
+/* The guest's queues are served, or were */
+static bool client_at_work(const struct client *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < TMEMD_QUEUES; i++)
+		if (c->device && c->device->queues[i].thread)
+			return true;
+	return false;
+}
+
+/**
+ * client_restoring() - prepare a client for being restored
+ * @c: the client
+ *
+ * From now on nothing is heard from its guest, if there is one.  Until the end
+ * the store's client has no name, so that another worker does not keep it.
+ *
+ * Return: 0, -EBUSY if its guest is at work or has something here, or -ENOMEM
+ */
+int client_restoring(struct client *c)
+{
+	int err = 0;
+
+	if (c->restoring || client_at_work(c) || (c->store && !c->device))
+		return -EBUSY;
+	if (!c->store)
+		err = tstore_client_create(store, c->state->share.cap,
+					   &c->store);
+	if (err)
+		return err;
+	c->restoring = true;
+	rewatch(c->listener, 0);
+	return 0;
+}
+
+/**
+ * client_restored() - go on with a client that was restored
+ * @c: the client
+ * @good: it has succeeded; otherwise the client is as if nothing had been tried
+ */
+void client_restored(struct client *c, bool good)
+{
+	c->restoring = false;
+	rewatch(c->listener, EPOLLIN);
+	if (c->device) {
+		/* By an edge, if there is something to hear */
+		rewatch(c->device->conn, CONN_EVENTS);
+		return;
+	}
+	if (good) {
+		c->state->waiting = 1;
+		client_store(c);
+	} else {
+		tstore_client_destroy(c->store);
+		c->store = NULL;
+	}
+}
+
 static void on_message(void *arg)
 {
 	struct client *c = arg;
 	enum vhost_heard heard;
 
+	if (c->restoring)
+		return;
 	do {
 		heard = vhost_listen(c->device);
 	} while (heard == VHOST_MESSAGE);
@@ -251,10 +333,11 @@ static int device_start(struct client *c, int conn)
 	err = client_store(c);
 	if (err)
 		return err;
+	c->state->waiting = 0;
 	err = vhost_resume(c->device);
 	if (err)
 		return err;
-	return watch(conn, EPOLLIN | EPOLLET | EPOLLRDHUP, on_message, c);
+	return watch(conn, CONN_EVENTS, on_message, c);
 }
 
 /* Has the front end that is connected hung up, and nobody has looked yet? */
@@ -291,6 +374,17 @@ void client_connect(struct client *c)
 		log_info("%s: connected", cs->name);
 }
 
+/* Has what was restored for its guest; otherwise one has just left */
+static void client_wait(struct client *c)
+{
+	if (!c->state->tag)
+		return;
+	c->store = tstore_client_find(store, c->state->tag);
+	c->settling = true;
+	if (!c->state->waiting || !c->store)
+		client_store_end(c);
+}
+
 /**
  * client_resume() - go on with a client of a worker that has died
  * @c: the client, whose state is there
@@ -311,6 +405,8 @@ int client_resume(struct client *c)
 			client_disconnect(c, strerror(-err));
 		else
 			on_message(c);
+	} else {
+		client_wait(c);
 	}
 	return client_watch(c);
 }
@@ -322,17 +418,12 @@ int client_resume(struct client *c)
  */
 void client_disconnect(struct client *c, const char *why)
 {
-	struct tstore_client *old = c->store;
-
 	control_forget(c);
 	unwatch(c->device->conn);
 	vhost_forget(c->device);
 	env_free(c->device);
 	c->device = NULL;
-	c->store = NULL;
-	if (old)
-		tstore_client_destroy(old);
-	c->state->tag = 0;
+	client_store_end(c);
 	log_info("%s: disconnected: %s", c->state->name, why);
 }
 

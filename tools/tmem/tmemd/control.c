@@ -17,6 +17,7 @@
 
 #include "control.h"
 #include "pool.h"
+#include "transfer.h"
 #include "worker.h"
 
 /* Levels of objects in a request */
@@ -33,8 +34,19 @@ static time_t now(void)
 	return ts.tv_sec;
 }
 
+/* Ends what the connection has under way */
+static void conn_cancel(struct conn *conn)
+{
+	if (conn->transfer)
+		transfer_cancel(conn->transfer);
+	conn->transfer = NULL;
+	conn->step = NULL;
+	conn->client = NULL;
+}
+
 static void conn_close(struct conn *conn)
 {
+	conn_cancel(conn);
 	unwatch(conn->fd);
 	close(conn->fd);
 	if (conn->passed >= 0)
@@ -47,7 +59,7 @@ static void conn_close(struct conn *conn)
 /* Is a request being executed? */
 static bool conn_busy(const struct conn *conn)
 {
-	return conn->step;
+	return conn->step || conn->transfer;
 }
 
 /* Waits for what can be done next */
@@ -108,8 +120,7 @@ void control_answer(struct conn *conn, int err)
 	const char *text;
 	size_t length;
 
-	conn->step = NULL;
-	conn->client = NULL;
+	conn_cancel(conn);
 	if (err)
 		answer_error(conn, err);
 	text = json_object_to_json_string_length(conn->answer,
@@ -295,6 +306,7 @@ static void on_listener(void *arg __always_unused)
 int control_start(void)
 {
 	struct conn *conn;
+	int err;
 
 	for (conn = conns; conn < conns + CONTROL_CONNS; conn++)
 		*conn = (struct conn){ .fd = -1, .passed = -1 };
@@ -305,7 +317,8 @@ int control_start(void)
 		env_write_once(state->control, hold(listener));
 	}
 	listener = held(state->control);
-	return watch(listener, EPOLLIN, on_listener, NULL);
+	err = transfer_start();
+	return err ? err : watch(listener, EPOLLIN, on_listener, NULL);
 }
 
 /**

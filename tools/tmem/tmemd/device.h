@@ -92,6 +92,7 @@ struct device {
  * @listener: the socket on which it is waited for
  * @store: the store's client, or NULL if no guest is connected
  * @device: the connection, or NULL
+ * @restoring: it is being restored, and its guest has to wait
  * @settling: its limit is on the way down to its cap
  * @count: of earlier connections and queues
  */
@@ -100,6 +101,7 @@ struct client {
 	int listener;
 	struct tstore_client *store;
 	struct device *device;
+	bool restoring;
 	bool settling;
 	u64 count[COUNTS];
 };
@@ -140,6 +142,8 @@ int client_add(const char *name, const struct share *share,
 int client_resume(struct client *client);
 void client_remove(struct client *client);
 bool client_settle(struct client *client);
+int client_restoring(struct client *client);
+void client_restored(struct client *client, bool good);
 void client_share(struct client *client, const struct share *share);
 void client_connect(struct client *client);
 void client_disconnect(struct client *client, const char *why);

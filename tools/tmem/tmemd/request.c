@@ -13,6 +13,7 @@
 #include "keeper.h"
 #include "policy.h"
 #include "pool.h"
+#include "transfer.h"
 #include "worker.h"
 
 /* Pages that are dropped in one step */
@@ -318,6 +319,22 @@ static int do_drop(struct conn *conn, struct json_object *args)
 	return CONTROL_LATER;
 }
 
+static int do_save(struct conn *conn, struct json_object *args)
+{
+	struct client *c;
+	int err = find_live_client(conn, args, &c);
+
+	return err ? err : transfer_begin(conn, c, false);
+}
+
+static int do_restore(struct conn *conn, struct json_object *args)
+{
+	struct client *c;
+	int err = find_client(conn, args, &c);
+
+	return err ? err : transfer_begin(conn, c, true);
+}
+
 static int size_step(struct conn *conn)
 {
 	struct pool_size size;
@@ -386,6 +403,8 @@ static const struct {
 	{ "thaw", do_thaw, " client " },
 	{ "policy", do_policy, " policy " },
 	{ "drop", do_drop, " client " },
+	{ "save", do_save, " client " },
+	{ "restore", do_restore, " client " },
 	{ "size", do_size, " size " },
 	{ "stats", do_stats, "" },
 	{ "reload", do_reload, "" },

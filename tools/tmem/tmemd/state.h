@@ -83,6 +83,7 @@ struct device_state {
  * @name: what users call it, and its socket; empty: nobody
  * @tag: its name in the store, which no other client ever had
  * @listener: the socket on which it is waited for
+ * @waiting: it was restored, and its guest has not come yet
  * @share: what it may have
  * @current: which of @device is valid; the other one is being written
  * @device: the connection
@@ -91,6 +92,7 @@ struct client_state {
 	char name[TMEMD_NAME];
 	u64 tag;
 	u64 listener;
+	u32 waiting;
 	struct share {
 		u64 min;
 		u64 cap;

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: tmemd, clients that are saved and restored
+ *
+ * The file is one that a user has opened: a disk, a pipe, or something that
+ * never answers.  So a thread of its own reads or writes it, and nobody waits
+ * for that thread.  It calls the store with a lock held, and never touches the
+ * file then; the main thread, with the lock, ends the work in the store and
+ * leaves the thread to find out, or not.
+ *
+ * Fields of struct transfer: "M: " of the main thread; "T: " of the thread, and
+ * of the main thread when it is over; "L: " under the lock; "I: " does not change.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "transfer.h"
+#include "worker.h"
+
+/* Threads, those included that are left to their files */
+#define TRANSFERS	8
+
+/* Pages that may leave before they are told of */
+#define LOG_ENTRIES	65536
+
+#define BUFFER		(64 * PAGE_SIZE)
+
+struct transfer {
+	pthread_t thread;		/* I */
+	struct conn *conn;		/* M: who waits, or NULL */
+	struct client *client;		/* M */
+	bool restore;			/* I: else save */
+	int fd;				/* T: the file */
+	u64 bytes;			/* T: read or written */
+	int err;			/* T: 0 or a negative error number */
+	bool file;			/* T: @err is of the file */
+	enum tstore_damage damage;	/* T: with -EBADMSG */
+	struct tstore_gone *log;	/* I: for a save */
+	void *page;			/* I: for a restore */
+	pthread_mutex_t lock;
+	struct tstore_client *store;	/* L: NULL: it is ended there */
+	bool over;			/* L: the thread has nothing left to do */
+	u8 buffer[BUFFER] __attribute__((aligned(8)));	/* T */
+};
+
+static struct transfer *transfers[TRANSFERS];
+static int done;
+
+static const char * const damages[TSTORE_DAMAGES] = {
+	[TSTORE_DAMAGE_MAGIC] = "it is not of a client that was saved",
+	[TSTORE_DAMAGE_VERSION] = "it is of a version that is not known here",
+	[TSTORE_DAMAGE_PAGE_SIZE] = "its pages are of another size",
+	[TSTORE_DAMAGE_TRUNCATED] = "it ends too early",
+	[TSTORE_DAMAGE_SUM] = "a part is not what it was",
+	[TSTORE_DAMAGE_RECORD] = "a part is of no type",
+	[TSTORE_DAMAGE_ORDER] = "there is something after its end",
+	[TSTORE_DAMAGE_RESERVED] = "a field is not zero",
+	[TSTORE_DAMAGE_FEATURES] = "it takes features that are not here",
+	[TSTORE_DAMAGE_EPOCH] = "its epoch makes no sense",
+	[TSTORE_DAMAGE_POOL_ID] = "a pool is out of range",
+	[TSTORE_DAMAGE_POOL_TWICE] = "a pool is there twice",
+	[TSTORE_DAMAGE_POOL_FLAGS] = "a pool is of no kind",
+	[TSTORE_DAMAGE_NO_POOL] = "a pool is not there",
+	[TSTORE_DAMAGE_EPHEMERAL] = "a page is of a pool that may vanish",
+	[TSTORE_DAMAGE_RUN] = "a run is too long",
+	[TSTORE_DAMAGE_COUNTS] = "parts are missing or there twice",
+};
+
+/* ---- the thread ---- */
+
+static bool file_failed(struct transfer *t)
+{
+	t->err = -errno;
+	t->file = true;
+	return false;
+}
+
+/* A pipe that does not block is waited for */
+static bool file_wait(struct transfer *t, short events)
+{
+	struct pollfd fd = { t->fd, events, 0 };
+
+	return errno == EINTR || (errno == EAGAIN && poll(&fd, 1, -1) >= 0);
+}
+
+static bool file_write(struct transfer *t, size_t bytes)
+{
+	size_t nr = 0;
+	ssize_t put;
+
+	while (nr < bytes) {
+		put = write(t->fd, t->buffer + nr, bytes - nr);
+		if (put < 0 && !file_wait(t, POLLOUT))
+			return file_failed(t);
+		if (put > 0)
+			nr += put;
+	}
+	t->bytes += bytes;
+	return true;
+}
+
+/* Tells of all that there is at the moment.  False if it has failed. */
+static bool save_some(struct transfer *t)
+{
+	size_t used;
+	int more;
+
+	do {
+		used = 0;
+		pthread_mutex_lock(&t->lock);
+		more = t->store ? tstore_save_next(t->store, t->buffer, BUFFER,
+						   &used) : -ECANCELED;
+		pthread_mutex_unlock(&t->lock);
+		if (more < 0)
+			t->err = more;
+	} while (more >= 0 && file_write(t, used) && more);
+	return !t->err;
+}
+
+static void save(struct transfer *t)
+{
+	bool good = save_some(t);
+	int err = 0;
+
+	if (good) {
+		pthread_mutex_lock(&t->lock);
+		if (t->store)
+			tstore_save_finish(t->store);
+		pthread_mutex_unlock(&t->lock);
+		good = save_some(t);
+	}
+	if (good && fsync(t->fd) && errno != EINVAL && errno != EROFS)
+		file_failed(t);
+	pthread_mutex_lock(&t->lock);
+	if (t->store)
+		err = tstore_save_end(t->store);
+	t->store = NULL;
+	pthread_mutex_unlock(&t->lock);
+	if (!t->err)
+		t->err = err;
+}
+
+static void restore(struct transfer *t)
+{
+	ssize_t got;
+	int err = 0;
+
+	do {
+		got = read(t->fd, t->buffer, BUFFER);
+		if (got < 0) {
+			if (file_wait(t, POLLIN))
+				continue;
+			file_failed(t);
+			break;
+		}
+		t->bytes += got;
+		pthread_mutex_lock(&t->lock);
+		err = t->store ? tstore_restore_feed(t->store, t->buffer, got) :
+				 -ECANCELED;
+		pthread_mutex_unlock(&t->lock);
+	} while (got && !err);
+	pthread_mutex_lock(&t->lock);
+	if (t->store)
+		err = tstore_restore_end(t->store, &t->damage);
+	t->store = NULL;
+	pthread_mutex_unlock(&t->lock);
+	if (!t->err)
+		t->err = err;
+}
+
+static void *transfer_main(void *arg)
+{
+	struct transfer *t = arg;
+	const u64 one = 1;
+
+	if (t->restore)
+		restore(t);
+	else
+		save(t);
+	pthread_mutex_lock(&t->lock);
+	t->over = true;
+	pthread_mutex_unlock(&t->lock);
+	if (write(done, &one, sizeof(one)) < 0)
+		log_error("a transfer that is over is not seen");
+	return NULL;
+}
+
+/* ---- the main thread ---- */
+
+static int explain(struct transfer *t)
+{
+	if (t->file)
+		return refuse(t->conn, -t->err, "the file: %s",
+			      strerror(-t->err));
+	if (t->err == -EBADMSG && damages[t->damage])
+		return refuse(t->conn, EBADMSG, "the file is damaged: %s",
+			      damages[t->damage]);
+	if (t->restore && (t->err == -EDQUOT || t->err == -ENOSPC))
+		return refuse(t->conn, -t->err,
+			      t->err == -EDQUOT ?
+			      "the client's cap is less than what was saved" :
+			      "there is no room, and what is here must stay");
+	if (!t->restore && t->err == -EBUSY)
+		return refuse(t->conn, EBUSY,
+			      "the guest changed something: stop it first");
+	if (!t->restore && t->err == -ENOTCONN)
+		return refuse(t->conn, ENOTCONN,
+			      "the guest was started anew meanwhile");
+	return t->err;
+}
+
+static void transfer_free(struct transfer *t)
+{
+	pthread_mutex_destroy(&t->lock);
+	close(t->fd);
+	free(t->log);
+	free(t->page);
+	free(t);
+}
+
+static void transfer_finish(struct transfer *t)
+{
+	struct conn *conn = t->conn;
+
+	pthread_join(t->thread, NULL);
+	if (t->restore && t->client)
+		client_restored(t->client, !t->err);
+	if (conn) {
+		conn->transfer = NULL;
+		json_object_object_add(conn->answer, "bytes",
+				       json_object_new_uint64(t->bytes));
+		control_answer(conn, t->err ? explain(t) : 0);
+	}
+	transfer_free(t);
+}
+
+static void on_done(void *arg __always_unused)
+{
+	struct transfer *t;
+	bool over;
+	int i;
+	u64 nr;
+
+	if (read(done, &nr, sizeof(nr)) < 0)
+		return;
+	for (i = 0; i < TRANSFERS; i++) {
+		t = transfers[i];
+		if (!t)
+			continue;
+		pthread_mutex_lock(&t->lock);
+		over = t->over;
+		pthread_mutex_unlock(&t->lock);
+		if (!over)
+			continue;
+		transfers[i] = NULL;
+		transfer_finish(t);
+	}
+}
+
+/**
+ * transfer_start() - be prepared
+ *
+ * Return: 0 or a negative error number
+ */
+int transfer_start(void)
+{
+	done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return done < 0 ? -errno : watch(done, EPOLLIN, on_done, NULL);
+}
+
+/**
+ * transfer_cancel() - end a transfer that nobody waits for any more
+ * @t: the transfer; the client may be destroyed when this returns
+ */
+void transfer_cancel(struct transfer *t)
+{
+	pthread_mutex_lock(&t->lock);
+	if (t->store && t->restore)
+		tstore_restore_end(t->store, NULL);
+	else if (t->store)
+		tstore_save_end(t->store);
+	t->store = NULL;
+	pthread_mutex_unlock(&t->lock);
+	if (t->restore && t->client)
+		client_restored(t->client, false);
+	t->conn = NULL;
+	t->client = NULL;
+}
+
+static struct transfer *transfer_alloc(bool restore)
+{
+	struct transfer *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->restore = restore;
+	if (restore)
+		t->page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+	else
+		t->log = calloc(LOG_ENTRIES, sizeof(*t->log));
+	if (t->page || t->log)
+		return t;
+	free(t);
+	return NULL;
+}
+
+/* In the store; otherwise nothing is left of it */
+static int begin(struct transfer *t, struct client *c)
+{
+	int err;
+
+	if (!t->restore)
+		return tstore_save_begin(c->store, t->log, LOG_ENTRIES);
+	err = client_restoring(c);
+	if (err)
+		return err;
+	err = tstore_restore_begin(c->store, t->page);
+	if (err)
+		client_restored(c, false);
+	return err;
+}
+
+static int launch(struct transfer *t, int i)
+{
+	int err;
+
+	transfers[i] = t;
+	err = pthread_create(&t->thread, NULL, transfer_main, t);
+	if (!err)
+		return CONTROL_LATER;
+	transfers[i] = NULL;
+	transfer_cancel(t);
+	return -err;
+}
+
+/**
+ * transfer_begin() - save or restore a client
+ * @conn: who wants it, with the descriptor of the file
+ * @c: the client
+ * @restore: rather than save
+ *
+ * Return: CONTROL_LATER or a negative error number
+ */
+int transfer_begin(struct conn *conn, struct client *c, bool restore)
+{
+	struct transfer *t;
+	int i = 0, err;
+
+	if (conn->passed < 0)
+		return refuse(conn, EBADF,
+			      "no descriptor of a file came with the request");
+	while (i < TRANSFERS && transfers[i])
+		i++;
+	if (i == TRANSFERS)
+		return refuse(conn, EBUSY, "too many of these are under way");
+	t = transfer_alloc(restore);
+	if (!t)
+		return -ENOMEM;
+	err = begin(t, c);
+	if (err == -EBUSY && !*conn->why)
+		err = refuse(conn, EBUSY, restore ?
+			     "%s: its guest is at work, or it is frozen" :
+			     "%s: it is being saved or restored already",
+			     c->state->name);
+	t->fd = conn->passed;
+	conn->passed = -1;
+	pthread_mutex_init(&t->lock, NULL);
+	t->conn = conn;
+	t->client = c;
+	if (!err) {
+		t->store = c->store;
+		err = launch(t, i);
+	}
+	if (err == CONTROL_LATER) {
+		conn->client = c;
+		conn->transfer = t;
+	} else {
+		transfer_free(t);
+	}
+	return err;
+}
