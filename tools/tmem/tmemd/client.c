@@ -266,14 +266,17 @@ static bool client_at_work(const struct client *c)
  * From now on nothing is heard from its guest, if there is one.  Until the end
  * the store's client has no name, so that another worker does not keep it.
  *
- * Return: 0, -EBUSY if its guest is at work or has something here, or -ENOMEM
+ * Return: 0; -EBUSY if its guest is at work; -EEXIST if it was restored and its
+ *	guest has not come yet; or -ENOMEM
  */
 int client_restoring(struct client *c)
 {
 	int err = 0;
 
-	if (c->restoring || client_at_work(c) || (c->store && !c->device))
+	if (c->restoring || client_at_work(c))
 		return -EBUSY;
+	if (c->store && !c->device)
+		return -EEXIST;
 	if (!c->store)
 		err = tstore_client_create(store, c->state->share.cap,
 					   &c->store);

@@ -19,7 +19,7 @@
 #define CONTROL_CONNS	16
 
 /* Seconds after which a connection is closed that has not asked for anything */
-#define CONTROL_IDLE_S	60
+#define CONTROL_IDLE_S	30
 
 /* What a request returns if its answer comes later */
 #define CONTROL_LATER	1

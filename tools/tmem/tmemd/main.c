@@ -175,23 +175,25 @@ static void parse_codec(const char *name)
 	options.codec = name;
 }
 
+enum { CODEC = 256, DEDUP, POLL, MAX_SIZE };
+
+static const struct option longs[] = {
+	{ "size", required_argument, NULL, 'z' },
+	{ "max-size", required_argument, NULL, MAX_SIZE },
+	{ "socket", required_argument, NULL, 's' },
+	{ "client", required_argument, NULL, 'c' },
+	{ "file", required_argument, NULL, 'f' },
+	{ "policy", required_argument, NULL, 'p' },
+	{ "threads", required_argument, NULL, 't' },
+	{ "codec", required_argument, NULL, CODEC },
+	{ "dedup", no_argument, NULL, DEDUP },
+	{ "poll", required_argument, NULL, POLL },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 }
+};
+
 static void parse(int argc, char **argv)
 {
-	enum { CODEC = 256, DEDUP, POLL, MAX_SIZE };
-	static const struct option longs[] = {
-		{ "size", required_argument, NULL, 'z' },
-		{ "max-size", required_argument, NULL, MAX_SIZE },
-		{ "socket", required_argument, NULL, 's' },
-		{ "client", required_argument, NULL, 'c' },
-		{ "file", required_argument, NULL, 'f' },
-		{ "policy", required_argument, NULL, 'p' },
-		{ "threads", required_argument, NULL, 't' },
-		{ "codec", required_argument, NULL, CODEC },
-		{ "dedup", no_argument, NULL, DEDUP },
-		{ "poll", required_argument, NULL, POLL },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "z:s:c:f:p:t:h", longs,

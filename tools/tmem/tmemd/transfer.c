@@ -367,6 +367,9 @@ int transfer_begin(struct conn *conn, struct client *c, bool restore)
 			     "%s: its guest is at work, or it is frozen" :
 			     "%s: it is being saved or restored already",
 			     c->state->name);
+	if (err == -EEXIST)
+		err = refuse(conn, EEXIST, "%s: it has something already",
+			     c->state->name);
 	t->fd = conn->passed;
 	conn->passed = -1;
 	pthread_mutex_init(&t->lock, NULL);
