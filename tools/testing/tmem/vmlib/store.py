@@ -16,31 +16,31 @@ SOURCES = ('tools/tmem', 'mm/tmem/store', 'include/uapi/linux')
 KEPT = 20       # daemons of other states of the sources
 
 
-def build():
-    """The daemon of this checkout; its name in the cache tells of what sources, so others may build and run theirs."""
+def build(tool='tmemd'):
+    """A tool of this checkout; its name in the cache tells of what sources, so others may build and run theirs."""
     deps('tmemd')
     digest = hashlib.sha256()
     for name in repository_files(*SOURCES):
         digest.update(name.encode() + b'\0' + (REPO / name).read_bytes() + b'\0')
-    daemon = cache() / 'tmemd' / digest.hexdigest()[:16]
+    program = cache() / tool / digest.hexdigest()[:16]
     with lock(cache() / 'tmemd.lock', 'another build of tmemd'):
-        if not daemon.exists():
-            daemon.parent.mkdir(exist_ok=True)
-            compile_daemon(daemon)
-            for old in sorted(daemon.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        if not program.exists():
+            program.parent.mkdir(exist_ok=True)
+            compile_tool(tool, program)
+            for old in sorted(program.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
                 old.unlink()
-    return daemon
+    return program
 
 
-def compile_daemon(daemon):
+def compile_tool(tool, program):
     with tempfile.TemporaryDirectory(prefix='tmemd.', dir=cache()) as out:
-        done = subprocess.run(['make', '-s', '-C', REPO / 'tools/tmem/tmemd', f'O={out}'], stdin=subprocess.DEVNULL,
+        done = subprocess.run(['make', '-s', '-C', REPO / 'tools/tmem' / tool, f'O={out}'], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
-            raise Failure(f'tmemd does not build:\n{done.stdout.strip()}')
-        fresh = daemon.with_suffix('.new')
-        shutil.copy(f'{out}/tmemd', fresh)
-        os.replace(fresh, daemon)
+            raise Failure(f'{tool} does not build:\n{done.stdout.strip()}')
+        fresh = program.with_suffix('.new')
+        shutil.copy(f'{out}/{tool}', fresh)
+        os.replace(fresh, program)
 
 
 def serve(tmp, options):

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The demo of one pool for two guests: they read, in turn, files that neither has memory for.
+
+Four ways to give them memory: none beside their own; a fixed part for each; a pool of the same size for both; a pool of half
+of it. A guest that has nothing to do cannot lend its fixed part to the other one; in a pool its pages make room.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import house
+from house import Failure, REPO
+
+sys.path.insert(0, str(REPO / 'tools/testing/tmem/vmlib'))
+import store
+
+VM = REPO / 'tools/testing/tmem/vm'
+GUESTS = ('a', 'b')
+MEM, MORE, SET = 128, 128, 192      # MiB: memory of a guest, its fixed part, its files
+ROUNDS, PASSES = 2, 3
+
+# name, memory of a guest, pool for both, what it is
+CONFIGS = (('off', MEM, 0, f'guests of {MEM} MiB'),
+           ('fixed', MEM + MORE, 0, f'guests of {MEM} + {MORE} MiB'),
+           ('pool', MEM, 2 * MORE, f'guests of {MEM} MiB, a pool of {2 * MORE} MiB for both'),
+           ('half', MEM, MORE, f'guests of {MEM} MiB, a pool of {MORE} MiB for both'))
+
+# Runs in a guest, which reads when it is told to. Its lines: round, pass, seconds, disk reads, digest.
+GUEST = r'''
+for round in $(seq ROUNDS); do
+	while [ ! -e /share/go-NAME-$round ]; do sleep 0.1; done
+	for pass in $(seq PASSES); do
+		read -r from rest </proc/uptime; read -r before rest </sys/block/$VM_DISK/stat
+		digest=$(/share/readtree /mnt/tree | tr ' ' :) || exit 1
+		read -r to rest </proc/uptime; read -r after rest </sys/block/$VM_DISK/stat
+		echo "= $round $pass $(echo "$from $to" | awk '{ print $2 - $1 }') $((after - before)) $digest"
+	done
+done
+while [ ! -e /share/end ]; do sleep 0.2; done
+'''
+
+
+class Watch(threading.Thread):
+    """Asks tmemd twice a second how much of the pool each guest has."""
+
+    def __init__(self, tmemctl, sockets):
+        super().__init__(daemon=True)
+        self.command = [tmemctl, '--socket', sockets, 'list', '--json']
+        self.start_time, self.samples, self.over = time.monotonic(), [], threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.5):
+            asked = subprocess.run(self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            if asked.returncode:
+                continue
+            held = {client['name']: client['charged'] / (1 << 20) for client in json.loads(asked.stdout)['clients']}
+            self.samples.append((time.monotonic() - self.start_time, *[held.get(name, 0) for name in GUESTS]))
+
+
+class Pool:
+    """A tmemd for the two guests, while they run."""
+
+    def __init__(self, directory, size):
+        self.sockets, self.size, self.daemon, self.watch = directory / 'sockets', size, None, None
+
+    def __enter__(self):
+        if not self.size:
+            return self
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        self.sockets.mkdir(parents=True)
+        argv = [store.build(), '--socket', self.sockets, '--size', f'{self.size}M']
+        for name in GUESTS:
+            argv += ['--client', f'name={name}']
+        with open(self.sockets.parent / 'tmemd.log', 'wb') as log:
+            self.daemon = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while not (self.sockets / GUESTS[-1]).exists():
+            if self.daemon.poll() is not None or time.monotonic() > deadline:
+                raise Failure(f'tmemd does not serve, see {log.name}')
+            time.sleep(0.01)
+        self.watch = Watch(store.build('tmemctl'), self.sockets)
+        self.watch.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.watch:
+            self.watch.over.set()
+            self.watch.join()
+        if self.daemon:
+            self.daemon.terminate()
+            self.daemon.wait()
+
+    def arguments(self, name):
+        return ['--transport', 'virtio', '--tmem-socket', self.sockets / name] if self.size else ['--transport', 'none']
+
+
+def start_guest(options, config, pool, name, share, tree, out):
+    name_of, mem, _, _ = config
+    script = GUEST.replace('NAME', name).replace('ROUNDS', str(ROUNDS)).replace('PASSES', str(PASSES))
+    command = [VM, 'run', '--quiet', '--guest', options.guest, '--mem', f'{mem}M', '--disk-iops', str(options.iops), '--fs', options.fs,
+               '--disk-size', '1G', '--populate', tree, '--share', share, '--timeout', '900', '--log', out / f'{name_of}-{name}.log',
+               *pool.arguments(name), '--', script]
+    return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+
+
+def read_rounds(guests, share, digest):
+    """Has the guests read in turn; what they said, as (guest, round, pass, seconds, reads)."""
+    said = []
+    for turn in range(1, ROUNDS + 1):
+        for name, guest in guests.items():
+            (share / f'go-{name}-{turn}').touch()
+            for nr in range(1, PASSES + 1):
+                line = guest.stdout.readline()
+                words = line.split()
+                if len(words) != 6 or words[0] != '=':
+                    raise Failure(f'guest {name} did not read its files: it said "{line.strip()}"')
+                if words[5] != digest:
+                    raise Failure(f'guest {name} has read wrong data in round {turn}')
+                said.append((name, turn, nr, float(words[3]), int(words[4])))
+            seconds = sum(row[3] for row in said[-PASSES:])
+            print(f'      guest {name}, round {turn}: {PASSES} passes in {seconds:.1f} s, {sum(row[4] for row in said[-PASSES:])} '
+                  'disk reads', flush=True)
+    (share / 'end').touch()
+    return said
+
+
+def run_config(options, config, programs, tree, digest, out):
+    share = out / 'turns'
+    shutil.rmtree(share, ignore_errors=True)
+    shutil.copytree(programs, share)
+    with Pool(out, config[2]) as pool:
+        guests = {name: start_guest(options, config, pool, name, share, tree, out) for name in GUESTS}
+        try:
+            said = read_rounds(guests, share, digest)
+        finally:
+            (share / 'end').touch()
+            for guest in guests.values():
+                guest.stdout.close()
+                guest.wait()
+    return said, pool.watch.samples if pool.watch else []
+
+
+def summarize(config, said):
+    """Every pass but the first of each guest, which no memory can help."""
+    warm = [row for row in said if (row[1], row[2]) != (1, 1)]
+    return {'config': config[0], 'guest_mib': config[1], 'pool_mib': config[2],
+            'seconds': round(sum(row[3] for row in warm), 2), 'disk_reads': sum(row[4] for row in warm)}
+
+
+def table(runs):
+    print(f"\n{'':10}{'guests':>12}{'pool':>10}{'in all':>10}{'time':>10}{'of off':>8}{'of fixed':>10}{'disk reads':>12}")
+    off, fixed = runs[0]['seconds'], runs[1]['seconds']
+    for run in runs:
+        whole = 2 * run['guest_mib'] + run['pool_mib']
+        print(f"{run['config']:10}{'2 x %d MiB' % run['guest_mib']:>12}{'%d MiB' % run['pool_mib']:>10}{'%d MiB' % whole:>10}"
+              f"{'%.1f s' % run['seconds']:>10}{'%.0f %%' % (100 * run['seconds'] / off):>8}"
+              f"{'%.0f %%' % (100 * run['seconds'] / fixed):>10}{run['disk_reads']:>12}")
+
+
+def plot(samples, out):
+    """What each guest had of the pool, over time."""
+    if not shutil.which('gnuplot'):
+        print('\nNo plot: gnuplot is not there (scripts/deps bench installs it).')
+        return
+    data = out / 'pool.dat'
+    data.write_text(''.join(f'{at:.1f} {first:.1f} {first + second:.1f}\n' for at, first, second in samples))
+    script = (f"set terminal svg size 800,360; set output '{out}/pool.svg'; set xlabel 's'; set ylabel 'MiB of the pool'; "
+              "set key outside; set yrange [0:*]; set style fill solid 0.6\n"
+              f"plot '{data}' using 1:3 with filledcurves x1 title 'guest b', '' using 1:2 with filledcurves x1 title 'guest a'\n")
+    if subprocess.run(['gnuplot'], input=script, text=True).returncode == 0:
+        print(f'\nPlot: {os.path.relpath(out / "pool.svg")}')
+
+
+def main(options, programs, tree, digest, out, step):
+    runs, samples = [], {}
+    for config in CONFIGS:
+        step(f'{config[0]}: {config[3]}, which read in turn')
+        said, samples[config[0]] = run_config(options, config, programs, tree, digest, out)
+        runs.append(summarize(config, said))
+    step('results, without the first pass of each guest')
+    table(runs)
+    plot(samples['pool'], Path(out))
+    return runs
+
+
+def needs():
+    house.deps('tmemd')
+    house.deps('bench')
