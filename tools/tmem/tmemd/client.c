@@ -364,8 +364,8 @@ void client_connect(struct client *c)
 		return;
 	look_after(c);
 	if (c->device) {
-		log_warn("%s: a second guest calls, and is sent away",
-			 cs->name);
+		log_guest(c, LOG_WARNING,
+			  "a second guest calls, and is sent away");
 		close(conn);
 		return;
 	}
@@ -374,7 +374,7 @@ void client_connect(struct client *c)
 	if (err)
 		client_disconnect(c, strerror(-err));
 	else
-		log_info("%s: connected", cs->name);
+		log_guest(c, LOG_INFO, "connected");
 }
 
 /* Has what was restored for its guest; otherwise one has just left */
@@ -427,7 +427,7 @@ void client_disconnect(struct client *c, const char *why)
 	env_free(c->device);
 	c->device = NULL;
 	client_store_end(c);
-	log_info("%s: disconnected: %s", c->state->name, why);
+	log_guest(c, LOG_INFO, "disconnected: %s", why);
 }
 
 /**

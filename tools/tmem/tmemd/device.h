@@ -76,14 +76,12 @@ struct queue {
  * @conn: the socket
  * @mem: the guest's memory, or NULL
  * @queues: all that there can be
- * @limit: for what is said about this guest
  */
 struct device {
 	struct client *client;
 	int conn;
 	struct memory *mem;
 	struct queue queues[TMEMD_QUEUES];
-	struct log_limit limit;
 };
 
 /**
@@ -95,6 +93,7 @@ struct device {
  * @restoring: it is being restored, and its guest has to wait
  * @settling: its limit is on the way down to its cap
  * @count: of earlier connections and queues
+ * @limit: for what is said about this guest
  */
 struct client {
 	struct client_state *state;
@@ -104,6 +103,7 @@ struct client {
 	bool restoring;
 	bool settling;
 	u64 count[COUNTS];
+	struct log_limit limit;
 };
 
 /* vector.c: what a buffer asks for */

@@ -2,6 +2,7 @@
 /*
  * Transcendent memory: tmemd, messages
  */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,9 @@
 #define PERIOD_S	60
 
 static bool journal;
+
+/* Limits, of which queues that different threads serve may share one */
+static pthread_mutex_t limits = PTHREAD_MUTEX_INITIALIZER;
 
 /**
  * log_start() - find out who reads
@@ -43,14 +47,7 @@ void log_line(int level, const char *format, ...)
 	fprintf(stderr, "%stmemd: %s\n", head, line);
 }
 
-/**
- * log_allowed() - may something more be said about a guest?
- * @limit: the guest's
- *
- * Context: one thread at a time.
- * Return: true if so
- */
-bool log_allowed(struct log_limit *limit)
+static bool is_allowed(struct log_limit *limit)
 {
 	time_t now = time(NULL);
 
@@ -66,4 +63,21 @@ bool log_allowed(struct log_limit *limit)
 	}
 	limit->kept++;
 	return false;
+}
+
+/**
+ * log_allowed() - may something more be said about a guest?
+ * @limit: the guest's
+ *
+ * Context: any thread.
+ * Return: true if so
+ */
+bool log_allowed(struct log_limit *limit)
+{
+	bool allowed;
+
+	pthread_mutex_lock(&limits);
+	allowed = is_allowed(limit);
+	pthread_mutex_unlock(&limits);
+	return allowed;
 }

@@ -8,6 +8,7 @@
 #define _TMEMD_LOG_H
 
 #include <stdbool.h>
+#include <syslog.h>
 #include <time.h>
 
 /**
@@ -27,8 +28,15 @@ bool log_allowed(struct log_limit *limit);
 void log_line(int level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-#define log_error(...)	log_line(3, __VA_ARGS__)
-#define log_warn(...)	log_line(4, __VA_ARGS__)
-#define log_info(...)	log_line(6, __VA_ARGS__)
+#define log_error(...)	log_line(LOG_ERR, __VA_ARGS__)
+#define log_warn(...)	log_line(LOG_WARNING, __VA_ARGS__)
+#define log_info(...)	log_line(LOG_INFO, __VA_ARGS__)
+
+/* About a guest, which cannot fill the log */
+#define log_guest(client, level, format, ...) do {			\
+	if (log_allowed(&(client)->limit))				\
+		log_line(level, "%s: " format, (client)->state->name,	\
+			 ##__VA_ARGS__);				\
+} while (0)
 
 #endif /* _TMEMD_LOG_H */

@@ -75,9 +75,9 @@ static void queue_break(struct queue *q, const char *why)
 {
 	q->broken = true;
 	count_add(&q->count[COUNT_BAD], 1);
-	log_warn("%s: queue %u %s; not served until it is set up anew",
-		 q->device->client->state->name,
-		 (unsigned int)(q - q->device->queues), why);
+	log_guest(q->device->client, LOG_WARNING,
+			  "queue %u %s; not served until it is set up anew",
+		  (unsigned int)(q - q->device->queues), why);
 }
 
 static void queue_call(struct queue *q)

@@ -478,8 +478,9 @@ enum vhost_heard vhost_listen(struct device *dev)
 	all = VHOST_HEAD + h.msg.size;
 	if ((h.msg.flags & VHOST_VERSION_MASK) != VHOST_VERSION ||
 	    h.msg.size > sizeof(h.msg) - VHOST_HEAD) {
-		log_warn("%s: message %u of %u bytes is not of vhost-user",
-			 dev->client->state->name, request, h.msg.size);
+		log_guest(dev->client, LOG_WARNING,
+			  "message %u of %u bytes is not of vhost-user",
+			  request, h.msg.size);
 		return VHOST_GONE;
 	}
 	got = peek(dev->conn, &h.msg, all, &h);
@@ -492,8 +493,8 @@ enum vhost_heard vhost_listen(struct device *dev)
 	if (got < (ssize_t)all)
 		return VHOST_NOTHING;
 	if (err)
-		log_warn("%s: message %u refused: %s",
-			 dev->client->state->name, request, strerror(-err));
+		log_guest(dev->client, LOG_WARNING, "message %u refused: %s",
+			  request, strerror(-err));
 	alive = send_reply(dev, &h, err);
 	consume(dev->conn, all);
 	return alive ? VHOST_MESSAGE : VHOST_GONE;
@@ -524,8 +525,8 @@ int vhost_resume(struct device *dev)
 	for (i = 0; i < TMEMD_QUEUES && !err; i++)
 		if (dev->queues[i].thread && dev->queues[i].call >= 0 &&
 		    write(dev->queues[i].call, &one, sizeof(one)) < 0)
-			log_warn("%s: queue %u cannot be told of anything",
-				 dev->client->state->name, i);
+			log_guest(dev->client, LOG_WARNING,
+				  "queue %u cannot be told of anything", i);
 	return err;
 }
 
@@ -545,8 +546,9 @@ void vhost_config_changed(struct device *dev)
 
 	if (id && current(dev)->protocols & BIT(VHOST_PROTOCOL_F_CONFIG) &&
 	    write(held(id), &msg, VHOST_HEAD) < 0)
-		log_warn("%s: cannot be told of its new grant: %s",
-			 dev->client->state->name, strerror(errno));
+		log_guest(dev->client, LOG_WARNING,
+			  "cannot be told of its new grant: %s",
+			  strerror(errno));
 }
 
 /**

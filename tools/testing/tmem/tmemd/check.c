@@ -519,6 +519,20 @@ static void test_killed_worker(void)
 	others_work();
 }
 
+/* A guest cannot fill the log, and another one is still heard */
+static void test_log(void)
+{
+	struct vhost_msg msg = { .request = 63 };
+	unsigned int i, before;
+
+	for (i = 0; i < 200; i++)
+		EXPECT(refused(&msg, NULL, 0));
+	before = run_log(false);
+	EXPECT(before < 50);
+	others_work();
+	EXPECT(run_log(false) > before);
+}
+
 /* With nothing to do it does nothing */
 static void test_idle(void)
 {
@@ -571,6 +585,7 @@ static const struct {
 	{ "torn-memory", test_torn_memory },
 	{ "departures", test_departures },
 	{ "killed-worker", test_killed_worker },
+	{ "log", test_log },
 	{ "idle", test_idle },
 	{ "config", test_config },
 };

@@ -69,6 +69,8 @@ static void child(const char *program, char *const *more)
 	unsigned int n = 3;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (!freopen(run_socket("log"), "w", stderr))
+		_exit(127);
 	while (*more)
 		argv[n++] = *more++;
 	execv(program, argv);
@@ -103,6 +105,28 @@ int run_start(const char *program, char *const *more)
 }
 
 /**
+ * run_log() - what the daemon has said
+ * @show: show it, too
+ *
+ * Return: number of lines
+ */
+unsigned int run_log(bool show)
+{
+	FILE *log = fopen(run_socket("log"), "r");
+	unsigned int nr = 0;
+	char line[1024];
+
+	while (log && fgets(line, sizeof(line), log)) {
+		nr++;
+		if (show)
+			fputs(line, stderr);
+	}
+	if (log)
+		fclose(log);
+	return nr;
+}
+
+/**
  * run_stop() - end it, and expect it to end well
  */
 void run_stop(void)
@@ -114,6 +138,8 @@ void run_stop(void)
 	kill(keeper, SIGTERM);
 	waitpid(keeper, &status, 0);
 	EXPECT(WIFEXITED(status) && !WEXITSTATUS(status));
+	if (failures)
+		run_log(true);
 	d = opendir(dir);
 	while ((entry = readdir(d)))
 		if (entry->d_name[0] != '.')

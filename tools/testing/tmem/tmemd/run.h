@@ -32,6 +32,7 @@ extern unsigned int failures;
 
 int run_start(const char *program, char *const *more);
 void run_stop(void);
+unsigned int run_log(bool show);
 const char *run_socket(const char *client);
 pid_t run_worker(void);
 void run_kill_worker(void);
