@@ -92,7 +92,7 @@ struct virtio_tmem_queue {
 	u64 counts[NR_COUNTS];
 	atomic_t kicking;
 	wait_queue_head_t wait;
-	char name[16];
+	char name[20];
 	struct virtio_tmem_buf *bufs[BUFS];
 } ____cacheline_aligned_in_smp;
 
