@@ -73,7 +73,10 @@ static int batch_read(struct batch *b, struct tmem_hswap *hs, unsigned long nr)
 	return seen || b->next >= hs->slots ? seen : -ENOMEM;
 }
 
-/* Start to write a folio to the device, if the store has it */
+/*
+ * Start to write a folio to the device, if the store has it; returns 1 if it is
+ * being written, or 0, or an error.
+ */
 static int write_folio(struct swap_info_struct *si, struct folio *folio,
 		       unsigned long slot)
 {
@@ -96,7 +99,7 @@ static int write_folio(struct swap_info_struct *si, struct folio *folio,
 	if (folio_test_dirty(folio))
 		goto unlock;
 	__swap_writepage(folio, &wbc);
-	return 0;
+	return 1;
 
 unlock:
 	folio_unlock(folio);
@@ -106,22 +109,25 @@ unlock:
 /*
  * What could not be written is dirty again, and stays in memory.  So is what a
  * process has written to meanwhile; but seldom so many in a row.
+ * A folio that was dirty before is left to reclaim, and says nothing of the
+ * device.
  */
 static int batch_write(struct batch *b, struct swap_info_struct *si)
 {
+	unsigned int nr = folio_batch_count(&b->folios), i;
+	int started[PAGEVEC_SIZE], err = 0;
 	struct folio *folio;
-	unsigned int i;
-	int err = 0;
 
-	for (i = 0; i < folio_batch_count(&b->folios); i++)
-		err = write_folio(si, b->folios.folios[i], b->slots[i]) ?: err;
-	for (i = 0; i < folio_batch_count(&b->folios); i++) {
+	for (i = 0; i < nr; i++) {
+		started[i] = write_folio(si, b->folios.folios[i], b->slots[i]);
+		err = min(started[i], err);
+	}
+	for (i = 0; i < nr; i++) {
 		folio = b->folios.folios[i];
 		folio_wait_writeback(folio);
-		if (folio_test_dirty(folio))
-			b->failures++;
-		else
-			b->failures = 0;
+		if (started[i] > 0)
+			b->failures = folio_test_dirty(folio) ?
+					b->failures + 1 : 0;
 		folio_put(folio);
 	}
 	return b->failures >= FAILURES_MAX ? -EIO : err;
