@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "keeper.h"
+#include "metrics.h"
 #include "policy.h"
 #include "worker.h"
 
@@ -49,6 +50,8 @@ static const char more_help[] =
 "  -t, --threads N        threads that serve guests (default 1)\n"
 "      --poll US          how long they look for more before they sleep, in\n"
 "                         microseconds (default 100)\n"
+"      --metrics ADDRESS:PORT\n"
+"                         where Prometheus gets /metrics, such as 127.0.0.1:9464\n"
 "  -h, --help             this text\n"
 "\n"
 "SIGHUP has the program started anew, with nothing lost, after an upgrade.\n";
@@ -175,7 +178,7 @@ static void parse_codec(const char *name)
 	options.codec = name;
 }
 
-enum { CODEC = 256, DEDUP, POLL, MAX_SIZE };
+enum { CODEC = 256, DEDUP, POLL, MAX_SIZE, METRICS };
 
 static const struct option longs[] = {
 	{ "size", required_argument, NULL, 'z' },
@@ -188,6 +191,7 @@ static const struct option longs[] = {
 	{ "codec", required_argument, NULL, CODEC },
 	{ "dedup", no_argument, NULL, DEDUP },
 	{ "poll", required_argument, NULL, POLL },
+	{ "metrics", required_argument, NULL, METRICS },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 }
 };
@@ -220,6 +224,10 @@ static void parse(int argc, char **argv)
 			break;
 		case MAX_SIZE:
 			options.max_size = parse_size("--max-size", optarg);
+			break;
+		case METRICS:
+			if (!metrics_parse(optarg, &options.metrics))
+				die(optarg, "not ADDRESS:PORT in numbers, such as 127.0.0.1:9464");
 			break;
 		case CODEC:
 			parse_codec(optarg);

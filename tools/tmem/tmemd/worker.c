@@ -22,6 +22,7 @@
 #include "codecs.h"
 #include "control.h"
 #include "keeper.h"
+#include "metrics.h"
 #include "policy.h"
 #include "pool.h"
 #include "worker.h"
@@ -389,6 +390,7 @@ static void on_timer(void *arg __always_unused)
 	tstore_divide(store, options.policy);
 	pool_tick();
 	control_tick();
+	metrics_tick();
 	for (c = clients; c < clients + TMEMD_CLIENTS; c++)
 		if (c->device && c->device->mem &&
 		    env_read_once(c->device->mem->torn))
@@ -461,6 +463,8 @@ static int start(void)
 		err = again ? clients_go_on() : clients_begin();
 	if (!err)
 		err = control_start();
+	if (!err)
+		err = metrics_start();
 	if (err)
 		return err;
 	if (again)

@@ -6,6 +6,7 @@
 #define _TMEMD_WORKER_H
 
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "device.h"
@@ -27,6 +28,7 @@
  * @dedup: keep equal pages of a client once
  * @threads: that serve queues
  * @poll_us: how long they go on looking
+ * @metrics: address where they can be had; of family 0: nowhere
  * @nr: clients
  * @specs: these
  */
@@ -40,6 +42,7 @@ struct options {
 	bool dedup;
 	unsigned int threads;
 	unsigned int poll_us;
+	struct sockaddr_storage metrics;
 	unsigned int nr;
 	struct spec {
 		char name[TMEMD_NAME];
