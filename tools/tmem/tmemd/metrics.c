@@ -21,7 +21,7 @@
 #include "worker.h"
 
 #define CONNECTIONS	16
-#define PATIENCE_S	10
+#define PATIENCE_S	5
 
 /* Turns of the server before others get theirs */
 #define TURNS		64
