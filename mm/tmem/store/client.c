@@ -337,6 +337,26 @@ void tstore_client_stats(struct tstore_client *c,
 	spin_unlock(&c->L4_lock);
 }
 
+/**
+ * tstore_client_pool() - what pool does an id name?
+ * @c: the client
+ * @id: the id
+ *
+ * Context: any; the answer may be of the past when others are at work.
+ * Return: TMEM_POOL_* flags, or -ENXIO if there is no such pool
+ */
+int tstore_client_pool(struct tstore_client *c, u32 id)
+{
+	u32 ident;
+
+	if (id >= c->store->max_pools)
+		return -ENXIO;
+	ident = env_read_once(*c->pools[id].ident);
+	if (!ident)
+		return -ENXIO;
+	return ident & TSTORE_IDENT_PERSISTENT ? TMEM_POOL_PERSISTENT : 0;
+}
+
 static bool tstore_attach_valid(const struct tmem_attach *at)
 {
 	u64 reserved = 0;

@@ -265,6 +265,7 @@ void tstore_client_freeze(struct tstore_client *c, bool frozen);
 u32 tstore_client_evict(struct tstore_client *c, u32 nr);
 void tstore_client_stats(struct tstore_client *c,
 			 struct tstore_client_stats *out);
+int tstore_client_pool(struct tstore_client *c, u32 id);
 
 void tstore_execute(struct tstore_client *c, struct tmem_req *req,
 		    env_data_t data);

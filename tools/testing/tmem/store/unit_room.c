@@ -317,7 +317,12 @@ static void what_a_client_has(void)
 	CHECK_EQ(stats_of(1).ephemeral, 0);
 	CHECK_EQ(stats_of(1).persistent, 5);
 	CHECK_EQ(stats_of(2).bytes, 0);
+	CHECK_EQ(tstore_client_pool(w.c[0], E), 0);
+	CHECK_EQ(tstore_client_pool(w.c[0], P), TMEM_POOL_PERSISTENT);
+	CHECK_EQ(tstore_client_pool(w.c[0], P + 1), -ENXIO);
+	CHECK_EQ(tstore_client_pool(w.c[0], ~0u), -ENXIO);
 	CHECK_EQ(pool_destroy(w.c[0], P), 0);
+	CHECK_EQ(tstore_client_pool(w.c[0], P), -ENXIO);
 	CHECK_EQ(stats_of(0).pools, 1);
 	CHECK_EQ(stats_of(0).persistent, 0);
 }
