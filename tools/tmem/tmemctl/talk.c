@@ -17,13 +17,18 @@
 
 static struct sockaddr_un where = { .sun_family = AF_UNIX };
 
-static void no_daemon(const char *why)
+static void no_daemon(int err)
 {
+	if (err == ECONNRESET) {
+		fprintf(stderr,
+			"tmemctl: the daemon was started anew, or has ended, before it answered; ask again\n");
+		exit(EXIT_NO_DAEMON);
+	}
 	fprintf(stderr,
 		"tmemctl: no daemon answers at %s: %s\n"
 		"Is tmemd running (systemctl status tmemd)?  Another directory is named by --socket DIR\n"
 		"or TMEMD_SOCKET; the socket is for the user that runs tmemd, and for root.\n",
-		where.sun_path, why);
+		where.sun_path, strerror(err));
 	exit(EXIT_NO_DAEMON);
 }
 
@@ -160,7 +165,7 @@ struct json_object *talk(struct json_object *request, int fd)
 	const char *why;
 
 	if (!answer)
-		no_daemon(strerror(errno));
+		no_daemon(errno);
 	why = text_of(answer, "error");
 	if (why) {
 		fprintf(stderr, "tmemctl: %s\n", why);

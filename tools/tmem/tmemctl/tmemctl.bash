@@ -19,7 +19,7 @@ _tmemctl()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-s|--socket) i=$((i + 1)) daemon=(--socket "${COMP_WORDS[i]}") ;;
-		--delay) i=$((i + 1)) ;;
+		--delay|--seconds) i=$((i + 1)) ;;
 		-*) ;;
 		*) [ -n "$verb" ] && nr=$((nr + 1)) || verb=${COMP_WORDS[i]} ;;
 		esac
@@ -35,6 +35,7 @@ _tmemctl()
 	remove:1) choices=--force ;;
 	drop:1) choices=--ephemeral ;;
 	top:0) choices="--once --delay" ;;
+	trace:1) choices=--seconds ;;
 	policy:0) choices=$(_tmemctl_policies "${daemon[@]}") ;;
 	save:1|restore:1|trace:0) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	set:*|add:[1-9])

@@ -32,6 +32,8 @@ static const char help[] =
 "  save CLIENT FILE         write its pages that must stay to a file, or to - for\n"
 "                           standard output; its puts are refused meanwhile\n"
 "  restore CLIENT FILE      have a client that has nothing go on where one was saved\n"
+"  trace FILE               write what clients ask for to a file, for tmem-trace\n"
+"      --seconds N          for so long (default 10), or until interrupted\n"
 "  policy [NAME]            how a full pool is divided; or divide it so\n"
 "  size [SIZE]              how large the pool is; or make it so large\n"
 "  stats                    how the daemon is\n"
@@ -51,8 +53,10 @@ static struct {
 	bool force;
 	bool ephemeral;
 	bool delayed;
+	bool timed;
 	unsigned int delay;
-} opts = { .delay = 1 };
+	unsigned int seconds;
+} opts = { .delay = 1, .seconds = 10 };
 
 static struct json_object *request(const char *name)
 {
@@ -222,24 +226,43 @@ static void print_bytes(struct json_object *answer)
 	printf("%s\n", size_text(text, number_of(answer, "bytes")));
 }
 
-static void do_save(char **args)
+/* Has the daemon write a file; standard output is then not for words */
+static void ask_into(struct json_object *what, const char *path,
+		     void (*print)(struct json_object *answer))
 {
-	bool out = !strcmp(args[1], "-");
-	struct json_object *answer;
+	bool out = !strcmp(path, "-");
 	int fd = STDOUT_FILENO;
 
 	if (!out)
-		fd = open(args[1], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 			  0600);
 	if (fd < 0)
-		usage_error("%s: %s", args[1], strerror(errno));
-	answer = talk(about("save", args[0]), fd);
-	if (opts.json && !out)
-		puts(json_object_to_json_string_ext(answer,
-						    JSON_C_TO_STRING_PLAIN));
-	else if (!out)
-		print_bytes(answer);
-	json_object_put(answer);
+		usage_error("%s: %s", path, strerror(errno));
+	if (out)
+		json_object_put(talk(what, fd));
+	else
+		ask(what, fd, print);
+}
+
+static void do_save(char **args)
+{
+	ask_into(about("save", args[0]), args[1], print_bytes);
+}
+
+static void print_trace(struct json_object *answer)
+{
+	printf("%llu requests, %llu more were lost\n",
+	       (unsigned long long)number_of(answer, "records"),
+	       (unsigned long long)number_of(answer, "lost"));
+}
+
+static void do_trace(char **args)
+{
+	struct json_object *what = request("trace");
+
+	json_object_object_add(what, "seconds",
+			       json_object_new_int64(opts.seconds));
+	ask_into(what, args[0], print_trace);
 }
 
 static void do_restore(char **args)
@@ -278,6 +301,7 @@ static const struct verb {
 	{ "drop", do_drop, 1, 1, " CLIENT --ephemeral" },
 	{ "save", do_save, 2, 2, " CLIENT FILE" },
 	{ "restore", do_restore, 2, 2, " CLIENT FILE" },
+	{ "trace", do_trace, 1, 1, " FILE [--seconds N]" },
 	{ "policy", do_policy, 0, 1, " [NAME]" },
 	{ "size", do_size, 0, 1, " [SIZE]" },
 	{ "stats", do_stats, 0, 0, "" },
@@ -290,6 +314,8 @@ static void check_options(const struct verb *v)
 {
 	if ((opts.once || opts.delayed) && v->run != do_top)
 		usage_error("--once and --delay are for top");
+	if (opts.timed && v->run != do_trace)
+		usage_error("--seconds is for trace");
 	if (opts.force && v->run != do_remove)
 		usage_error("--force is for remove");
 	if (opts.ephemeral && v->run != do_drop)
@@ -312,25 +338,25 @@ static void run(int nr, char **args)
 	v->run(args + 1);
 }
 
-static void parse_delay(const char *text)
+static unsigned int parse_seconds(const char *what, const char *text)
 {
-	int64_t seconds = parse_number("--delay", text);
+	int64_t seconds = parse_number(what, text);
 
-	if (seconds < 1 || seconds > 3600)
-		usage_error("--delay: not from 1 to 3600 seconds");
-	opts.delay = seconds;
-	opts.delayed = true;
+	if (seconds < 1 || seconds > 86400)
+		usage_error("%s: not from 1 to 86400 seconds", what);
+	return seconds;
 }
 
 int main(int argc, char **argv)
 {
-	enum { ONCE = 256, DELAY, FORCE, EPHEMERAL };
+	enum { ONCE = 256, DELAY, SECONDS, FORCE, EPHEMERAL };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, 's' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "once", no_argument, NULL, ONCE },
 		{ "delay", required_argument, NULL, DELAY },
+		{ "seconds", required_argument, NULL, SECONDS },
 		{ "force", no_argument, NULL, FORCE },
 		{ "ephemeral", no_argument, NULL, EPHEMERAL },
 		{ 0 }
@@ -355,7 +381,12 @@ int main(int argc, char **argv)
 			opts.once = true;
 			break;
 		case DELAY:
-			parse_delay(optarg);
+			opts.delay = parse_seconds("--delay", optarg);
+			opts.delayed = true;
+			break;
+		case SECONDS:
+			opts.seconds = parse_seconds("--seconds", optarg);
+			opts.timed = true;
 			break;
 		case FORCE:
 			opts.force = true;

@@ -21,6 +21,9 @@
 
 #define MAX_WEIGHT	1000000
 
+/* Longest trace: a day */
+#define MAX_TRACE_S	86400
+
 /**
  * refuse() - say why something cannot be done
  * @conn: who wants it
@@ -324,7 +327,7 @@ static int do_save(struct conn *conn, struct json_object *args)
 	struct client *c;
 	int err = find_live_client(conn, args, &c);
 
-	return err ? err : transfer_begin(conn, c, false);
+	return err ? err : transfer_begin(conn, c, TRANSFER_SAVE);
 }
 
 static int do_restore(struct conn *conn, struct json_object *args)
@@ -332,7 +335,18 @@ static int do_restore(struct conn *conn, struct json_object *args)
 	struct client *c;
 	int err = find_client(conn, args, &c);
 
-	return err ? err : transfer_begin(conn, c, true);
+	return err ? err : transfer_begin(conn, c, TRANSFER_RESTORE);
+}
+
+static int do_trace(struct conn *conn, struct json_object *args)
+{
+	int there;
+
+	there = find_number(conn, args, "seconds", MAX_TRACE_S, &conn->number);
+	if (there <= 0)
+		return there ? there : refuse(conn, EINVAL,
+					      "seconds: how long?");
+	return transfer_begin(conn, NULL, TRANSFER_TRACE);
 }
 
 static int size_step(struct conn *conn)
@@ -405,6 +419,7 @@ static const struct {
 	{ "drop", do_drop, " client " },
 	{ "save", do_save, " client " },
 	{ "restore", do_restore, " client " },
+	{ "trace", do_trace, " seconds " },
 	{ "size", do_size, " size " },
 	{ "stats", do_stats, "" },
 	{ "reload", do_reload, "" },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transcendent memory: tmemd, clients that are saved and restored
+ * Transcendent memory: tmemd, what passes between it and files of users
  *
  * The file is one that a user has opened: a disk, a pipe, or something that
  * never answers.  So a thread of its own reads or writes it, and nobody waits
@@ -17,8 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "trace.h"
 #include "transfer.h"
 #include "worker.h"
 
@@ -30,20 +32,27 @@
 
 #define BUFFER		(64 * PAGE_SIZE)
 
+/* Between two looks at what is to be in a trace */
+#define TRACE_US	20000
+
 struct transfer {
 	pthread_t thread;		/* I */
 	struct conn *conn;		/* M: who waits, or NULL */
 	struct client *client;		/* M */
-	bool restore;			/* I: else save */
+	enum transfer_kind kind;	/* I */
+	u64 seconds;			/* I: of a trace */
 	int fd;				/* T: the file */
 	u64 bytes;			/* T: read or written */
 	int err;			/* T: 0 or a negative error number */
 	bool file;			/* T: @err is of the file */
 	enum tstore_damage damage;	/* T: with -EBADMSG */
+	u64 records;			/* T: in the trace */
+	u64 lost;			/* T: not in the trace */
 	struct tstore_gone *log;	/* I: for a save */
 	void *page;			/* I: for a restore */
 	pthread_mutex_t lock;
 	struct tstore_client *store;	/* L: NULL: it is ended there */
+	bool cancelled;			/* L: nobody waits any more */
 	bool over;			/* L: the thread has nothing left to do */
 	u8 buffer[BUFFER] __attribute__((aligned(8)));	/* T */
 };
@@ -173,15 +182,46 @@ static void restore(struct transfer *t)
 		t->err = err;
 }
 
+static u64 seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+static void trace(struct transfer *t)
+{
+	u64 end = seconds() + t->seconds;
+	size_t bytes;
+	bool stop;
+
+	do {
+		pthread_mutex_lock(&t->lock);
+		stop = t->cancelled || seconds() >= end;
+		pthread_mutex_unlock(&t->lock);
+		if (stop)
+			trace_stop();
+		do {
+			bytes = trace_next(t->buffer, BUFFER);
+		} while (bytes && file_write(t, bytes));
+		if (!stop)
+			usleep(TRACE_US);
+	} while (!stop && !t->err);
+	trace_end(&t->records, &t->lost);
+}
+
 static void *transfer_main(void *arg)
 {
 	struct transfer *t = arg;
 	const u64 one = 1;
 
-	if (t->restore)
+	if (t->kind == TRANSFER_RESTORE)
 		restore(t);
-	else
+	else if (t->kind == TRANSFER_SAVE)
 		save(t);
+	else
+		trace(t);
 	pthread_mutex_lock(&t->lock);
 	t->over = true;
 	pthread_mutex_unlock(&t->lock);
@@ -200,15 +240,15 @@ static int explain(struct transfer *t)
 	if (t->err == -EBADMSG && damages[t->damage])
 		return refuse(t->conn, EBADMSG, "the file is damaged: %s",
 			      damages[t->damage]);
-	if (t->restore && (t->err == -EDQUOT || t->err == -ENOSPC))
+	if (t->kind == TRANSFER_RESTORE && (t->err == -EDQUOT || t->err == -ENOSPC))
 		return refuse(t->conn, -t->err,
 			      t->err == -EDQUOT ?
 			      "the client's cap is less than what was saved" :
 			      "there is no room, and what is here must stay");
-	if (!t->restore && t->err == -EBUSY)
+	if (t->kind == TRANSFER_SAVE && t->err == -EBUSY)
 		return refuse(t->conn, EBUSY,
 			      "the guest changed something: stop it first");
-	if (!t->restore && t->err == -ENOTCONN)
+	if (t->kind == TRANSFER_SAVE && t->err == -ENOTCONN)
 		return refuse(t->conn, ENOTCONN,
 			      "the guest was started anew meanwhile");
 	return t->err;
@@ -223,17 +263,26 @@ static void transfer_free(struct transfer *t)
 	free(t);
 }
 
+static void answer_number(struct conn *conn, const char *name, u64 number)
+{
+	json_object_object_add(conn->answer, name,
+			       json_object_new_uint64(number));
+}
+
 static void transfer_finish(struct transfer *t)
 {
 	struct conn *conn = t->conn;
 
 	pthread_join(t->thread, NULL);
-	if (t->restore && t->client)
+	if (t->kind == TRANSFER_RESTORE && t->client)
 		client_restored(t->client, !t->err);
 	if (conn) {
 		conn->transfer = NULL;
-		json_object_object_add(conn->answer, "bytes",
-				       json_object_new_uint64(t->bytes));
+		answer_number(conn, "bytes", t->bytes);
+		if (t->kind == TRANSFER_TRACE) {
+			answer_number(conn, "records", t->records);
+			answer_number(conn, "lost", t->lost);
+		}
 		control_answer(conn, t->err ? explain(t) : 0);
 	}
 	transfer_free(t);
@@ -280,30 +329,33 @@ int transfer_start(void)
 void transfer_cancel(struct transfer *t)
 {
 	pthread_mutex_lock(&t->lock);
-	if (t->store && t->restore)
+	if (t->store && t->kind == TRANSFER_RESTORE)
 		tstore_restore_end(t->store, NULL);
 	else if (t->store)
 		tstore_save_end(t->store);
 	t->store = NULL;
+	t->cancelled = true;
 	pthread_mutex_unlock(&t->lock);
-	if (t->restore && t->client)
+	if (t->kind == TRANSFER_TRACE)
+		trace_stop();
+	if (t->kind == TRANSFER_RESTORE && t->client)
 		client_restored(t->client, false);
 	t->conn = NULL;
 	t->client = NULL;
 }
 
-static struct transfer *transfer_alloc(bool restore)
+static struct transfer *transfer_alloc(enum transfer_kind kind)
 {
 	struct transfer *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return NULL;
-	t->restore = restore;
-	if (restore)
+	t->kind = kind;
+	if (kind == TRANSFER_RESTORE)
 		t->page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
-	else
+	if (kind == TRANSFER_SAVE)
 		t->log = calloc(LOG_ENTRIES, sizeof(*t->log));
-	if (t->page || t->log)
+	if (t->page || t->log || kind == TRANSFER_TRACE)
 		return t;
 	free(t);
 	return NULL;
@@ -314,7 +366,9 @@ static int begin(struct transfer *t, struct client *c)
 {
 	int err;
 
-	if (!t->restore)
+	if (t->kind == TRANSFER_TRACE)
+		return trace_begin();
+	if (t->kind == TRANSFER_SAVE)
 		return tstore_save_begin(c->store, t->log, LOG_ENTRIES);
 	err = client_restoring(c);
 	if (err)
@@ -335,18 +389,33 @@ static int launch(struct transfer *t, int i)
 		return CONTROL_LATER;
 	transfers[i] = NULL;
 	transfer_cancel(t);
+	if (t->kind == TRANSFER_TRACE)
+		trace_end(&t->records, &t->lost);
 	return -err;
 }
 
+static int busy(struct conn *conn, const struct transfer *t,
+		const struct client *c)
+{
+	if (t->kind == TRANSFER_TRACE)
+		return refuse(conn, EBUSY, "another trace is being written");
+	return refuse(conn, EBUSY, t->kind == TRANSFER_RESTORE ?
+		      "%s: its guest is at work, or it is frozen" :
+		      "%s: it is being saved or restored already",
+		      c->state->name);
+}
+
 /**
- * transfer_begin() - save or restore a client
- * @conn: who wants it, with the descriptor of the file
- * @c: the client
- * @restore: rather than save
+ * transfer_begin() - let something pass
+ * @conn: who wants it, with the descriptor of the file; in conn->number, the
+ *	seconds of a trace
+ * @c: the client, or NULL for a trace
+ * @kind: what passes
  *
  * Return: CONTROL_LATER or a negative error number
  */
-int transfer_begin(struct conn *conn, struct client *c, bool restore)
+int transfer_begin(struct conn *conn, struct client *c,
+		   enum transfer_kind kind)
 {
 	struct transfer *t;
 	int i = 0, err;
@@ -358,15 +427,12 @@ int transfer_begin(struct conn *conn, struct client *c, bool restore)
 		i++;
 	if (i == TRANSFERS)
 		return refuse(conn, EBUSY, "too many of these are under way");
-	t = transfer_alloc(restore);
+	t = transfer_alloc(kind);
 	if (!t)
 		return -ENOMEM;
 	err = begin(t, c);
-	if (err == -EBUSY && !*conn->why)
-		err = refuse(conn, EBUSY, restore ?
-			     "%s: its guest is at work, or it is frozen" :
-			     "%s: it is being saved or restored already",
-			     c->state->name);
+	if (err == -EBUSY)
+		err = busy(conn, t, c);
 	if (err == -EEXIST)
 		err = refuse(conn, EEXIST, "%s: it has something already",
 			     c->state->name);
@@ -376,7 +442,8 @@ int transfer_begin(struct conn *conn, struct client *c, bool restore)
 	t->conn = conn;
 	t->client = c;
 	if (!err) {
-		t->store = c->store;
+		t->store = c ? c->store : NULL;
+		t->seconds = conn->number;
 		err = launch(t, i);
 	}
 	if (err == CONTROL_LATER) {

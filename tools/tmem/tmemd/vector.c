@@ -7,6 +7,7 @@
  * copies it from there or to there; otherwise it is gathered, or scattered.
  */
 #include "device.h"
+#include "trace.h"
 
 /* Memory of a thread, for a vector */
 static __thread struct {
@@ -239,6 +240,7 @@ u32 vector_serve(struct client *client, const struct chain *chain, u64 *count)
 		scratch.answers[i].status = (u32)req->status;
 		scratch.answers[i].done = req->done;
 		request_count(req, count);
+		trace_note(client, req);
 	}
 	cursor_move(&answers, CURSOR_WRITE, scratch.answers, bytes);
 	count[COUNT_VECTORS]++;
