@@ -89,7 +89,8 @@ int tstore_give(struct tstore *s, const u32 *frames, u32 nr)
 	for (i = 0; i < nr && !err; i++) {
 		spin_lock(&s->L1_lock);
 		if (frames[i] >= s->nr_frames ||
-		    tstore_page(s, frames[i])->word != TSTORE_PAGE_OUT) {
+		    env_read_once(tstore_page(s, frames[i])->word) !=
+			    TSTORE_PAGE_OUT) {
 			err = -EINVAL;
 		} else {
 			env_write_once(s->out, s->out - 1);
@@ -114,7 +115,8 @@ int tstore_give(struct tstore *s, const u32 *frames, u32 nr)
 u32 tstore_next_out(struct tstore *s, u32 frame)
 {
 	for (; frame < s->nr_frames; frame++)
-		if (tstore_page(s, frame)->word == TSTORE_PAGE_OUT)
+		if (env_read_once(tstore_page(s, frame)->word) ==
+		    TSTORE_PAGE_OUT)
 			return frame;
 	return TSTORE_NONE;
 }
