@@ -4,7 +4,7 @@
  *
  * bench TMEMD [SECONDS]: round trips of one front end that polls, one page and
  * 32 pages at a time, and of two front ends with one and two threads to serve
- * them.  Prints lines of "what value".
+ * them.  Prints lines of "= case.what value".
  */
 #include <pthread.h>
 #include <signal.h>
@@ -100,7 +100,7 @@ static void single(struct guest *g, const char *what, u8 op, unsigned int nr)
 		start = now_ns();
 	}
 	qsort(samples, n, sizeof(*samples), compare);
-	printf("%s_ns %.0f\n%s_p999_ns %.0f\n", what,
+	printf("= trip.%s.median %.0f\n= trip.%s.p999 %.0f\n", what,
 	       (double)samples[n / 2] / nr, what,
 	       (double)samples[n * 999ULL / 1000] / nr);
 }
@@ -117,7 +117,7 @@ static void copies(struct guest *g)
 	for (i = 0; i < 50000; i++)
 		memcpy(g->front.data + draw(g, PAGES) * PAGE_SIZE,
 		       from + draw(g, KEYS) * PAGE_SIZE, PAGE_SIZE);
-	printf("memcpy_ns %.0f\n", (now_ns() - start) / 50000.0);
+	printf("= trip.memcpy %.0f\n", (now_ns() - start) / 50000.0);
 	free(from);
 }
 
@@ -166,7 +166,6 @@ static void start(const char *program, const char *threads)
 int main(int argc, char **argv)
 {
 	static struct guest guests[2];
-	double one;
 	u64 kicks;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -185,7 +184,7 @@ int main(int argc, char **argv)
 	single(&guests[0], "put32", TMEM_OP_PUT, 32);
 	single(&guests[0], "flush", TMEM_OP_FLUSH, 1);
 	kicks = guests[0].front.queues[0].kicks;
-	printf("kicks_per_100_vectors %.2f\n",
+	printf("= trip.kicks %.2f\n",
 	       100.0 * kicks / guests[0].vectors);
 	front_hang_up(&guests[0].front);
 	run_stop();
@@ -193,9 +192,8 @@ int main(int argc, char **argv)
 	start(argv[1], "2");
 	arrive(&guests[0], "a");
 	arrive(&guests[1], "b");
-	one = busy(guests, 1);
-	printf("one_guest_pages_per_s %.0f\n", one);
-	printf("two_guests_gain %.2f\n", busy(guests, 2) / one);
+	printf("= guests.one %.1f\n", busy(guests, 1) / 1000);
+	printf("= guests.two %.1f\n", busy(guests, 2) / 1000);
 	run_stop();
 	return 0;
 }
