@@ -44,12 +44,13 @@ struct client *client_find(const char *name)
 /* It is the name of a file beside that of the control socket */
 static bool name_valid(const char *name)
 {
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t len = strlen(name);
 
 	return len && len < TMEMD_NAME && name[0] != '.' &&
 	       strcmp(name, WORKER_CONTROL) &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz"
-			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
+	       strspn(name, letters) == len;
 }
 
 /**

@@ -29,7 +29,7 @@ static bool is_aligned(const void *ptr, uintptr_t to)
  * Return: 0, or -EINVAL if there can be no queue
  */
 int ring_init(struct ring *ring, const struct memory *mem,
-	       const struct queue_state *state, bool event_idx)
+	      const struct queue_state *state, bool event_idx)
 {
 	u32 num = state->num;
 

@@ -83,7 +83,7 @@ enum ring_found {
 };
 
 int ring_init(struct ring *ring, const struct memory *mem,
-	       const struct queue_state *state, bool event_idx);
+	      const struct queue_state *state, bool event_idx);
 enum ring_found ring_get(struct ring *ring, struct chain *chain);
 bool ring_put(struct ring *ring, const struct chain *chain, u32 written);
 bool ring_listen(struct ring *ring, bool on);

@@ -76,7 +76,7 @@ static void queue_break(struct queue *q, const char *why)
 	q->broken = true;
 	count_add(&q->count[COUNT_BAD], 1);
 	log_guest(q->device->client, LOG_WARNING,
-			  "queue %u %s; not served until it is set up anew",
+		  "queue %u %s; not served until it is set up anew",
 		  (unsigned int)(q - q->device->queues), why);
 }
 
@@ -215,11 +215,10 @@ static void thread_poll(struct thread *t)
 		for (look = 0; look < LOOKS; look++) {
 			if (__atomic_load_n(&t->posted, __ATOMIC_ACQUIRE))
 				return;
-			if (thread_turn(t)) {
+			if (thread_turn(t))
 				last = 0;
-			} else {
+			else
 				__builtin_ia32_pause();
-			}
 		}
 		if (!last)
 			last = now_ns();

@@ -179,11 +179,11 @@ static void request_serve(struct client *client, struct tmem_req *req,
 			attach_limit(client);
 	}
 	tstore_execute(client->store, req, data);
-	if (data != scratch.bounce || req->status)
+	if (data != scratch.bounce || req->status) {
 		cursor_move(out, CURSOR_SKIP, NULL, bytes_out);
-	else if (small)
+	} else if (small) {
 		cursor_move(out, CURSOR_WRITE, data, bytes_out);
-	else if (bytes_out) {
+	} else if (bytes_out) {
 		u64 got = (u64)req->done << PAGE_SHIFT;
 
 		cursor_move(out, CURSOR_WRITE, data, got);

@@ -72,7 +72,7 @@ static int queue_start(struct device *dev, const struct device_state *s,
 	int err;
 
 	err = ring_init(&q->ring, dev->mem, qs,
-			 s->features & BIT(VIRTIO_RING_F_EVENT_IDX));
+			s->features & BIT(VIRTIO_RING_F_EVENT_IDX));
 	if (err)
 		return err;
 	q->device = dev;
