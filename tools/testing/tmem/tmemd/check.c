@@ -549,6 +549,43 @@ static void test_idle(void)
 	front_hang_up(&f);
 }
 
+/* Pages that a guest has in its ephemeral pools */
+static u64 ephemeral(struct front *f)
+{
+	struct front_io io = front_io(TMEM_OP_QUERY, 0, 0, 0, 0, page(f, 0));
+	struct tmem_query query;
+
+	EXPECT_EQ(front_submit(f, 0, &io, 1), 0);
+	memcpy(&query, page(f, 0), sizeof(query));
+	return query.ephemeral;
+}
+
+/* Two guests that want all of the pool get what they weigh: b has 1, a has 3 */
+static void test_weights(void)
+{
+	u64 end = run_now_us() + 5000000, a_has, b_has;
+	struct front a, b;
+	u64 index = 0;
+
+	arrive(&a, "a", 1);
+	arrive(&b, "b", 1);
+	do {
+		index += 16;
+		EXPECT_EQ(one(&a, TMEM_OP_PUT, 1, index, 16, page(&a, 0), NULL),
+			  0);
+		EXPECT_EQ(one(&b, TMEM_OP_PUT, 1, index, 16, page(&b, 0), NULL),
+			  0);
+	} while (run_now_us() < end && !failures);
+	a_has = ephemeral(&a);
+	b_has = ephemeral(&b);
+	printf("# weights 3 to 1: %llu and %llu pages, %.3f\n",
+	       (unsigned long long)a_has, (unsigned long long)b_has,
+	       (double)a_has / b_has);
+	EXPECT(a_has * 100 >= b_has * 285 && a_has * 100 <= b_has * 315);
+	front_hang_up(&a);
+	front_hang_up(&b);
+}
+
 static void test_config(void)
 {
 	struct virtio_tmem_config config;
@@ -570,30 +607,37 @@ static void test_config(void)
 	front_hang_up(&f);
 }
 
+static char *const plain[] = { "--size", "64M", "--client", "name=a",
+			       "--client", "name=b,cap=8M", NULL };
+
+static char *const weighted[] = { "--size", "32M", "--policy", "weighted",
+				  "--client", "name=a,weight=300",
+				  "--client", "name=b,weight=100", NULL };
+
 static const struct {
 	const char *name;
 	void (*run)(void);
+	char *const *args;
 } tests[] = {
-	{ "requests", test_requests },
-	{ "vectors", test_vectors },
-	{ "framing", test_framing },
-	{ "odd-buffers", test_odd_buffers },
-	{ "odd-chains", test_odd_chains },
-	{ "odd-rings", test_odd_rings },
-	{ "odd-messages", test_odd_messages },
-	{ "half-message", test_half_message },
-	{ "torn-memory", test_torn_memory },
-	{ "departures", test_departures },
-	{ "killed-worker", test_killed_worker },
-	{ "log", test_log },
-	{ "idle", test_idle },
-	{ "config", test_config },
+	{ "requests", test_requests, plain },
+	{ "vectors", test_vectors, plain },
+	{ "framing", test_framing, plain },
+	{ "odd-buffers", test_odd_buffers, plain },
+	{ "odd-chains", test_odd_chains, plain },
+	{ "odd-rings", test_odd_rings, plain },
+	{ "odd-messages", test_odd_messages, plain },
+	{ "half-message", test_half_message, plain },
+	{ "torn-memory", test_torn_memory, plain },
+	{ "departures", test_departures, plain },
+	{ "killed-worker", test_killed_worker, plain },
+	{ "log", test_log, plain },
+	{ "idle", test_idle, plain },
+	{ "config", test_config, plain },
+	{ "weights", test_weights, weighted },
 };
 
 int main(int argc, char **argv)
 {
-	char *const args[] = { "--size", "64M", "--client", "name=a",
-			       "--client", "name=b,cap=8M", NULL };
 	unsigned int i, before, bad = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -606,7 +650,7 @@ int main(int argc, char **argv)
 		if (argc > 2 && strcmp(argv[2], tests[i].name))
 			continue;
 		before = failures;
-		if (run_start(argv[1], args)) {
+		if (run_start(argv[1], tests[i].args)) {
 			printf("FAILED: %s: tmemd does not serve\n",
 			       tests[i].name);
 			return 1;
