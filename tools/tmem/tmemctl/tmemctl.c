@@ -58,6 +58,16 @@ static struct {
 	unsigned int seconds;
 } opts = { .delay = 1, .seconds = 10 };
 
+static void add_number(struct json_object *to, const char *name, int64_t number)
+{
+	json_object_object_add(to, name, json_object_new_int64(number));
+}
+
+static void add_bool(struct json_object *to, const char *name, bool is)
+{
+	json_object_object_add(to, name, json_object_new_boolean(is));
+}
+
 static struct json_object *request(const char *name)
 {
 	struct json_object *all = json_object_new_object();
@@ -121,16 +131,13 @@ static void add_share(struct json_object *to, char *text)
 		usage_error("%s: not KEY=VALUE, such as cap=64M", text);
 	*value++ = 0;
 	if (!strcmp(text, "min") || !strcmp(text, "cap")) {
-		json_object_object_add(to, text,
-			json_object_new_int64(parse_size(text, value)));
+		add_number(to, text, parse_size(text, value));
 	} else if (!strcmp(text, "weight")) {
-		json_object_object_add(to, text,
-			json_object_new_int64(parse_number(text, value)));
+		add_number(to, text, parse_number(text, value));
 	} else if (!strcmp(text, "hswap")) {
 		if (strcmp(value, "on") && strcmp(value, "off"))
 			usage_error("hswap: '%s' is neither on nor off", value);
-		json_object_object_add(to, text,
-			json_object_new_boolean(!strcmp(value, "on")));
+		add_bool(to, text, !strcmp(value, "on"));
 	} else {
 		usage_error("%s: not min, cap, weight or hswap", text);
 	}
@@ -159,8 +166,7 @@ static void do_remove(char **args)
 	struct json_object *what = about("remove", args[0]);
 
 	if (opts.force)
-		json_object_object_add(what, "force",
-				       json_object_new_boolean(true));
+		add_bool(what, "force", true);
 	ask(what, -1, NULL);
 }
 
@@ -214,8 +220,7 @@ static void do_size(char **args)
 	struct json_object *what = request("size");
 
 	if (args[0])
-		json_object_object_add(what, "size",
-			json_object_new_int64(parse_size("size", args[0])));
+		add_number(what, "size", parse_size("size", args[0]));
 	ask(what, -1, print_size);
 }
 
@@ -260,8 +265,7 @@ static void do_trace(char **args)
 {
 	struct json_object *what = request("trace");
 
-	json_object_object_add(what, "seconds",
-			       json_object_new_int64(opts.seconds));
+	add_number(what, "seconds", opts.seconds);
 	ask_into(what, args[0], print_trace);
 }
 

@@ -191,7 +191,7 @@ void top(bool once, unsigned int delay)
 	sample(&was);
 	setlocale(LC_CTYPE, "");
 	if (!newterm(NULL, stdout, stdin))
-		usage_error("this is no terminal for top; try --once");
+		usage_error("this is no terminal; try --once");
 	screen = true;
 	cbreak();
 	noecho();

@@ -184,13 +184,13 @@ static void write_pool(FILE *out)
 /* ---- the server ---- */
 
 static enum MHD_Result respond(struct MHD_Connection *conn, unsigned int status,
-			       char *text, size_t bytes,
+			       const char *text, size_t bytes,
 			       enum MHD_ResponseMemoryMode mode)
 {
 	struct MHD_Response *response;
 	enum MHD_Result result;
 
-	response = MHD_create_response_from_buffer(bytes, text, mode);
+	response = MHD_create_response_from_buffer(bytes, (void *)text, mode);
 	if (!response)
 		return MHD_NO;
 	MHD_add_response_header(response, "Content-Type",
@@ -207,14 +207,14 @@ on_request(void *arg __always_unused, struct MHD_Connection *conn,
 	   const char *data __always_unused, size_t *bytes,
 	   void **seen)
 {
-	static char elsewhere[] = "tmemd has /metrics, and nothing else\n";
+	static const char elsewhere[] = "tmemd has /metrics, and nothing else\n";
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out;
 
 	/* The first call is about the head; what is uploaded is not looked at */
 	if (!*seen || *bytes) {
-		*seen = elsewhere;
+		*seen = (void *)elsewhere;
 		*bytes = 0;
 		return MHD_YES;
 	}

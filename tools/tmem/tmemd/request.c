@@ -288,9 +288,10 @@ static int do_policy(struct conn *conn, struct json_object *args)
 	json_object_object_add(conn->answer, "policy",
 			       json_object_new_string(options.policy->name));
 	all = json_object_new_array();
-	for (i = 0; i < tstore_nr_policies; i++)
-		json_object_array_add(all,
-			json_object_new_string(tstore_policies[i].name));
+	for (i = 0; i < tstore_nr_policies; i++) {
+		name = tstore_policies[i].name;
+		json_object_array_add(all, json_object_new_string(name));
+	}
 	json_object_object_add(conn->answer, "policies", all);
 	return 0;
 }

@@ -22,7 +22,7 @@
 #define POOLS		256U
 
 /* Objects that a trace can have, and twice as many places to look for them */
-#define OBJECTS		(1U << 20)
+#define OBJECTS		1048576U
 #define SLOTS		(2 * OBJECTS)
 
 struct event {
