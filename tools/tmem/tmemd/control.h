@@ -81,5 +81,6 @@ struct json_object *report_client(const struct client *client);
 struct json_object *report_clients(void);
 void report_size(struct json_object *answer);
 void report_stats(struct json_object *answer);
+void report_history(struct json_object *answer, u64 from);
 
 #endif /* _TMEMD_CONTROL_H */

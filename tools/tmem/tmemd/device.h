@@ -152,6 +152,7 @@ void client_counts(const struct client *client, u64 *count);
 /* worker.c: descriptors that outlive the worker */
 
 u64 hold(int fd);
+void hold_as(u64 id, int fd);
 void drop(u64 id);
 int held(u64 id);
 

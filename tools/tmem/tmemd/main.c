@@ -22,6 +22,7 @@ struct options options = {
 	.codec = "none",
 	.threads = 1,
 	.poll_us = 100,
+	.sample_s = 10,
 };
 
 static const char help[] =
@@ -50,6 +51,8 @@ static const char more_help[] =
 "  -t, --threads N        threads that serve guests (default 1)\n"
 "      --poll US          how long they look for more before they sleep, in\n"
 "                         microseconds (default 100)\n"
+"      --sample SECONDS   from one sample of the history to the next (default 10);\n"
+"                         the last 2879 are kept\n"
 "      --metrics ADDRESS:PORT\n"
 "                         where Prometheus gets /metrics, such as 127.0.0.1:9464\n"
 "  -h, --help             this text\n"
@@ -178,7 +181,7 @@ static void parse_codec(const char *name)
 	options.codec = name;
 }
 
-enum { CODEC = 256, DEDUP, POLL, MAX_SIZE, METRICS };
+enum { CODEC = 256, DEDUP, POLL, MAX_SIZE, METRICS, SAMPLE };
 
 static const struct option longs[] = {
 	{ "size", required_argument, NULL, 'z' },
@@ -191,6 +194,7 @@ static const struct option longs[] = {
 	{ "codec", required_argument, NULL, CODEC },
 	{ "dedup", no_argument, NULL, DEDUP },
 	{ "poll", required_argument, NULL, POLL },
+	{ "sample", required_argument, NULL, SAMPLE },
 	{ "metrics", required_argument, NULL, METRICS },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 }
@@ -238,6 +242,10 @@ static void parse(int argc, char **argv)
 		case POLL:
 			options.poll_us = parse_number("--poll", optarg, 0,
 						       1000000);
+			break;
+		case SAMPLE:
+			options.sample_s = parse_number("--sample", optarg, 1,
+							3600);
 			break;
 		case 'h':
 			usage();

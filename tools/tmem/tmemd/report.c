@@ -8,9 +8,13 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "history.h"
 #include "policy.h"
 #include "pool.h"
 #include "worker.h"
+
+/* Samples of the history in one answer */
+#define HISTORY_ANSWER	32
 
 static const char * const count_names[COUNTS] = {
 	[COUNT_VECTORS] = "vectors",
@@ -78,13 +82,11 @@ static void add_text(struct json_object *to, const char *name,
 	json_object_object_add(to, name, json_object_new_string(text));
 }
 
-static struct json_object *counters(const struct client *c)
+static struct json_object *counters(const u64 *count)
 {
 	struct json_object *all = json_object_new_object();
-	u64 count[COUNTS];
 	unsigned int i;
 
-	client_counts(c, count);
 	for (i = 0; i < COUNTS; i++)
 		add_number(all, count_names[i], count[i]);
 	return all;
@@ -112,6 +114,7 @@ struct json_object *report_client(const struct client *c)
 	const struct share *share = &c->state->share;
 	struct json_object *all = json_object_new_object();
 	struct tstore_client_stats stats = { 0 };
+	u64 count[COUNTS];
 
 	if (c->store)
 		tstore_client_stats(c->store, &stats);
@@ -129,7 +132,8 @@ struct json_object *report_client(const struct client *c)
 	add_pages(all, "target", stats.target);
 	add_number(all, "evicted", stats.evicted);
 	json_object_object_add(all, "refused", refusals(&stats));
-	json_object_object_add(all, "counters", counters(c));
+	client_counts(c, count);
+	json_object_object_add(all, "counters", counters(count));
 	return all;
 }
 
@@ -193,4 +197,64 @@ void report_stats(struct json_object *answer)
 		add_number(all, stat_names[i].name,
 			   *(u64 *)((u8 *)&stats + stat_names[i].offset));
 	json_object_object_add(answer, "store", all);
+}
+
+static struct json_object *past_client(const struct history_client *c)
+{
+	struct json_object *all = json_object_new_object();
+
+	add_number(all, "id", c->id);
+	add_text(all, "name", c->name);
+	add_number(all, "ephemeral_pages", c->ephemeral);
+	add_number(all, "persistent_pages", c->persistent);
+	add_number(all, "charged", c->charged);
+	add_pages(all, "target", c->target);
+	json_object_object_add(all, "counters", counters(c->count));
+	return all;
+}
+
+static struct json_object *past_sample(u64 seq)
+{
+	const struct history_sample *sample = history_sample(seq);
+	struct json_object *all = json_object_new_object();
+	struct json_object *list = json_object_new_array();
+	const struct history_client *c;
+	unsigned int i;
+
+	add_number(all, "seq", seq);
+	add_number(all, "at", sample->at);
+	add_number(all, "worker", sample->worker);
+	add_number(all, "size", sample->size);
+	add_pages(all, "free", sample->free);
+	for (i = 0; i < TMEMD_CLIENTS; i++) {
+		c = history_client(seq, i);
+		if (c)
+			json_object_array_add(list, past_client(c));
+	}
+	json_object_object_add(all, "clients", list);
+	return all;
+}
+
+/**
+ * report_history() - how things were
+ * @answer: object to which that is added: as many samples as an answer may have
+ * @from: number of the first one
+ */
+void report_history(struct json_object *answer, u64 from)
+{
+	struct json_object *all = json_object_new_array();
+	u64 end = history_end(), stop;
+
+	if (from < history_first())
+		from = history_first();
+	if (from > end)
+		from = end;
+	stop = end - from < HISTORY_ANSWER ? end : from + HISTORY_ANSWER;
+	add_number(answer, "now", history_now());
+	add_number(answer, "seconds", options.sample_s);
+	add_number(answer, "next", stop);
+	add_number(answer, "end", end);
+	for (; from < stop; from++)
+		json_object_array_add(all, past_sample(from));
+	json_object_object_add(answer, "samples", all);
 }

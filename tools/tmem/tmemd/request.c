@@ -395,6 +395,17 @@ static int do_stats(struct conn *conn,
 	return 0;
 }
 
+static int do_history(struct conn *conn, struct json_object *args)
+{
+	u64 from = 0;
+	int there = find_number(conn, args, "from", INT64_MAX, &from);
+
+	if (there < 0)
+		return there;
+	report_history(conn->answer, from);
+	return 0;
+}
+
 static int do_reload(struct conn *conn __always_unused,
 		     struct json_object *args __always_unused)
 {
@@ -423,6 +434,7 @@ static const struct {
 	{ "trace", do_trace, " seconds " },
 	{ "size", do_size, " size " },
 	{ "stats", do_stats, "" },
+	{ "history", do_history, " from " },
 	{ "reload", do_reload, "" },
 };
 

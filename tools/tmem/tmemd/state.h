@@ -17,9 +17,10 @@
 #define TMEMD_REGIONS	8
 #define TMEMD_NAME	32
 
-/* Numbers of what the keeper holds: the state, the arena, then all others */
+/* Numbers of what the keeper holds: three files, then all others */
 #define TMEMD_HELD_STATE	1
 #define TMEMD_HELD_ARENA	2
+#define TMEMD_HELD_HISTORY	3
 #define TMEMD_HELD_FIRST	16
 
 /**

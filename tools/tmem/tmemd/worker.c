@@ -21,6 +21,7 @@
 
 #include "codecs.h"
 #include "control.h"
+#include "history.h"
 #include "keeper.h"
 #include "metrics.h"
 #include "policy.h"
@@ -70,6 +71,21 @@ static bool remember(u64 id, int fd)
 }
 
 /**
+ * hold_as() - have a descriptor outlive this process, under a fixed number
+ * @id: the number, below TMEMD_HELD_FIRST
+ * @fd: the descriptor
+ *
+ * Context: the main thread.
+ */
+void hold_as(u64 id, int fd)
+{
+	struct keeper_msg msg = { .op = KEEPER_HOLD, .id = id };
+
+	if (!remember(id, fd) || !keeper_send(w.line, &msg, fd))
+		log_error("a descriptor is lost if this process is");
+}
+
+/**
  * hold() - have a descriptor outlive this process
  * @fd: the descriptor
  *
@@ -78,11 +94,10 @@ static bool remember(u64 id, int fd)
  */
 u64 hold(int fd)
 {
-	struct keeper_msg msg = { .op = KEEPER_HOLD, .id = state->next++ };
+	u64 id = state->next++;
 
-	if (!remember(msg.id, fd) || !keeper_send(w.line, &msg, fd))
-		log_error("a descriptor is lost if this process is");
-	return msg.id;
+	hold_as(id, fd);
+	return id;
 }
 
 /**
@@ -228,14 +243,6 @@ static int arena_map(int fd, bool fresh)
 		return -errno;
 	return fresh ? tstore_create(&config, &store) :
 		       tstore_open(&config, &store);
-}
-
-static void hold_as(u64 id, int fd)
-{
-	struct keeper_msg msg = { .op = KEEPER_HOLD, .id = id };
-
-	remember(id, fd);
-	keeper_send(w.line, &msg, fd);
 }
 
 /* The first worker's beginning */
@@ -391,6 +398,7 @@ static void on_timer(void *arg __always_unused)
 	pool_tick();
 	control_tick();
 	metrics_tick();
+	history_tick();
 	for (c = clients; c < clients + TMEMD_CLIENTS; c++)
 		if (c->device && c->device->mem &&
 		    env_read_once(c->device->mem->torn))
@@ -469,6 +477,7 @@ static int start(void)
 		return err;
 	if (again)
 		drop_strays();
+	history_start();
 	state->starts++;
 	keeper_send(w.line, &ready, -1);
 	return 0;

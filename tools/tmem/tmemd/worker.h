@@ -28,6 +28,7 @@
  * @dedup: keep equal pages of a client once
  * @threads: that serve queues
  * @poll_us: how long they go on looking
+ * @sample_s: seconds from one sample of the history to the next
  * @metrics: address where they can be had; of family 0: nowhere
  * @nr: clients
  * @specs: these
@@ -42,6 +43,7 @@ struct options {
 	bool dedup;
 	unsigned int threads;
 	unsigned int poll_us;
+	unsigned int sample_s;
 	struct sockaddr_storage metrics;
 	unsigned int nr;
 	struct spec {
