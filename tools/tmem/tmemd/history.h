@@ -9,8 +9,13 @@
 
 #include "device.h"
 
-/* Places for samples: with one each ten seconds, those of eight hours */
+/*
+ * Places for samples: with one each ten seconds, those of eight hours.  Tests
+ * have fewer.
+ */
+#ifndef HISTORY_SAMPLES
 #define HISTORY_SAMPLES	2880
+#endif
 
 /**
  * struct history_client - a client in a sample
