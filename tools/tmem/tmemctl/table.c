@@ -8,15 +8,29 @@
 
 #define PAGE	4096
 
-static const char *state_of(struct json_object *client)
+/**
+ * state_of() - a client's state, in a word
+ * @client: the client
+ *
+ * Return: the word
+ */
+const char *state_of(struct json_object *client)
 {
 	if (flag_of(client, "frozen"))
 		return "frozen";
 	return flag_of(client, "connected") ? "connected" : "away";
 }
 
-/* A target of 0 is none: there was no division yet, or the policy has none */
-static const char *target_text(char *text, struct json_object *client)
+/**
+ * target_text() - what is a client's due
+ * @text: room for it, SIZE_TEXT
+ * @client: the client
+ *
+ * A target of 0 is none: there was no division yet, or the policy has none.
+ *
+ * Return: @text, or "-"
+ */
+const char *target_text(char *text, struct json_object *client)
 {
 	uint64_t target = number_of(client, "target");
 

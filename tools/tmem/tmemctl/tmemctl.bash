@@ -19,7 +19,7 @@ _tmemctl()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-s|--socket) i=$((i + 1)) daemon=(--socket "${COMP_WORDS[i]}") ;;
-		--delay|--seconds) i=$((i + 1)) ;;
+		--delay|--seconds|--since) i=$((i + 1)) ;;
 		-*) ;;
 		*) [ -n "$verb" ] && nr=$((nr + 1)) || verb=${COMP_WORDS[i]} ;;
 		esac
@@ -28,7 +28,7 @@ _tmemctl()
 	-s|--socket) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
 	esac
 	case $verb:$nr in
-	:0) choices="list show top set add remove freeze thaw drop save restore policy size stats trace reload --socket --json --help" ;;
+	:0) choices="list show top set add remove freeze thaw drop save restore policy size stats trace report reload --socket --json --help" ;;
 	show:0|set:0|freeze:0|thaw:0|save:0|restore:0) choices=$(_tmemctl_clients "${daemon[@]}") ;;
 	remove:0) choices="--force $(_tmemctl_clients "${daemon[@]}")" ;;
 	drop:0) choices="--ephemeral $(_tmemctl_clients "${daemon[@]}")" ;;
@@ -36,8 +36,9 @@ _tmemctl()
 	drop:1) choices=--ephemeral ;;
 	top:0) choices="--once --delay" ;;
 	trace:1) choices=--seconds ;;
+	report:1) choices=--since ;;
 	policy:0) choices=$(_tmemctl_policies "${daemon[@]}") ;;
-	save:1|restore:1|trace:0) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+	save:1|restore:1|trace:0|report:0) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	set:*|add:[1-9])
 		choices="min= cap= weight= hswap=on hswap=off"
 		type compopt >/dev/null && compopt -o nospace ;;

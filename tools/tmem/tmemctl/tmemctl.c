@@ -34,6 +34,9 @@ static const char help[] =
 "  restore CLIENT FILE      have a client that has nothing go on where one was saved\n"
 "  trace FILE               write what clients ask for to a file, for tmem-trace\n"
 "      --seconds N          for so long (default 10), or until interrupted\n"
+"  report FILE              write a page of HTML with plots of the last hours to a file,\n"
+"                           or to - for standard output\n"
+"      --since DURATION     no earlier than so long ago, such as 30m or 2h\n"
 "  policy [NAME]            how a full pool is divided; or divide it so\n"
 "  size [SIZE]              how large the pool is; or make it so large\n"
 "  stats                    how the daemon is\n"
@@ -54,6 +57,7 @@ static struct {
 	bool ephemeral;
 	bool delayed;
 	bool timed;
+	uint64_t since;
 	unsigned int delay;
 	unsigned int seconds;
 } opts = { .delay = 1, .seconds = 10 };
@@ -269,6 +273,13 @@ static void do_trace(char **args)
 	ask_into(what, args[0], print_trace);
 }
 
+static void do_report(char **args)
+{
+	if (opts.json)
+		usage_error("report: a page is not of JSON");
+	report(args[0], opts.since ? opts.since : 365 * 86400);
+}
+
 static void do_restore(char **args)
 {
 	int fd = STDIN_FILENO;
@@ -306,6 +317,7 @@ static const struct verb {
 	{ "save", do_save, 2, 2, " CLIENT FILE" },
 	{ "restore", do_restore, 2, 2, " CLIENT FILE" },
 	{ "trace", do_trace, 1, 1, " FILE [--seconds N]" },
+	{ "report", do_report, 1, 1, " FILE [--since DURATION]" },
 	{ "policy", do_policy, 0, 1, " [NAME]" },
 	{ "size", do_size, 0, 1, " [SIZE]" },
 	{ "stats", do_stats, 0, 0, "" },
@@ -320,6 +332,8 @@ static void check_options(const struct verb *v)
 		usage_error("--once and --delay are for top");
 	if (opts.timed && v->run != do_trace)
 		usage_error("--seconds is for trace");
+	if (opts.since && v->run != do_report)
+		usage_error("--since is for report");
 	if (opts.force && v->run != do_remove)
 		usage_error("--force is for remove");
 	if (opts.ephemeral && v->run != do_drop)
@@ -353,7 +367,7 @@ static unsigned int parse_seconds(const char *what, const char *text)
 
 int main(int argc, char **argv)
 {
-	enum { ONCE = 256, DELAY, SECONDS, FORCE, EPHEMERAL };
+	enum { ONCE = 256, DELAY, SECONDS, SINCE, FORCE, EPHEMERAL };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, 's' },
 		{ "json", no_argument, NULL, 'j' },
@@ -361,6 +375,7 @@ int main(int argc, char **argv)
 		{ "once", no_argument, NULL, ONCE },
 		{ "delay", required_argument, NULL, DELAY },
 		{ "seconds", required_argument, NULL, SECONDS },
+		{ "since", required_argument, NULL, SINCE },
 		{ "force", no_argument, NULL, FORCE },
 		{ "ephemeral", no_argument, NULL, EPHEMERAL },
 		{ 0 }
@@ -391,6 +406,9 @@ int main(int argc, char **argv)
 		case SECONDS:
 			opts.seconds = parse_seconds("--seconds", optarg);
 			opts.timed = true;
+			break;
+		case SINCE:
+			opts.since = parse_duration("--since", optarg);
 			break;
 		case FORCE:
 			opts.force = true;

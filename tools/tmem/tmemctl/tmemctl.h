@@ -29,6 +29,7 @@ void usage_error(const char *format, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 int64_t parse_size(const char *what, const char *text);
 int64_t parse_number(const char *what, const char *text);
+int64_t parse_duration(const char *what, const char *text);
 const char *size_text(char *text, uint64_t bytes);
 uint64_t number_of(struct json_object *from, const char *name);
 const char *text_of(struct json_object *from, const char *name);
@@ -37,6 +38,8 @@ struct json_object *part_of(struct json_object *from, const char *name);
 
 /* table.c: answers, for people */
 
+const char *state_of(struct json_object *client);
+const char *target_text(char *text, struct json_object *client);
 void print_list(struct json_object *answer);
 void print_client(struct json_object *client);
 void print_stats(struct json_object *answer);
@@ -45,5 +48,9 @@ void print_size(struct json_object *answer);
 /* top.c: a table that lives */
 
 void top(bool once, unsigned int delay);
+
+/* report.c: a page about the last hours */
+
+void report(const char *path, uint64_t since);
 
 #endif /* _TMEMCTL_H */

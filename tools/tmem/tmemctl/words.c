@@ -79,6 +79,35 @@ int64_t parse_size(const char *what, const char *text)
 }
 
 /**
+ * parse_duration() - a duration of the command line, such as 2h
+ * @what: what it is for
+ * @text: the duration
+ *
+ * Return: seconds, a year at most; what is no duration ends the program
+ */
+int64_t parse_duration(const char *what, const char *text)
+{
+	static const struct {
+		char unit;
+		int seconds;
+	} known[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	long long number;
+	size_t i = 0;
+	char *end;
+
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	while (i < 3 && known[i].unit != *end)
+		i++;
+	if (!isdigit((unsigned char)*text) || known[i].unit != *end || end[1])
+		usage_error("%s: '%s' is not a duration, such as 30m or 2h",
+			    what, text);
+	if (errno || number < 1 || number > 365 * 86400 / known[i].seconds)
+		usage_error("%s: not from 1s to 365d", what);
+	return number * known[i].seconds;
+}
+
+/**
  * size_text() - a size in few letters
  * @text: room for it, SIZE_TEXT
  * @bytes: the size
