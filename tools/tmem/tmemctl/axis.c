@@ -19,7 +19,7 @@
  */
 double axis_step(double most, bool bytes)
 {
-	double step = bytes ? 4096 : 1e-3;
+	double step = bytes ? 4096 : 0.001;
 	int i;
 
 	for (i = 0; most > LINES * step; i++) {

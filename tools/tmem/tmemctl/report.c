@@ -146,15 +146,21 @@ static void client_row(FILE *to, struct json_object *c)
 	fputs("</tr>\n", to);
 }
 
-static void table(FILE *to, struct json_object *list)
+static void write_clients(FILE *to, struct json_object *list)
 {
+	static const char * const columns[] = {
+		"Client", "State", "Min", "Cap", "Weight", "Held", "Target",
+		"Ephemeral pages", "Persistent pages", "Hits", "Evicted",
+		"Refused"
+	};
 	struct json_object *all = part_of(list, "clients");
 	size_t i;
 
-	fputs("<h2>Clients, as they are now</h2>\n<div class=\"wide\"><table>\n"
-	      "<tr><th>Client</th><th>State</th><th>Min</th><th>Cap</th><th>Weight</th><th>Held</th>"
-	      "<th>Target</th><th>Ephemeral pages</th><th>Persistent pages</th><th>Hits</th>"
-	      "<th>Evicted</th><th>Refused</th></tr>\n", to);
+	fputs("<h2>Clients, as they are now</h2>\n", to);
+	fputs("<div class=\"wide\"><table>\n<tr>", to);
+	for (i = 0; i < sizeof(columns) / sizeof(*columns); i++)
+		fprintf(to, "<th>%s</th>", columns[i]);
+	fputs("</tr>\n", to);
 	for (i = 0; i < json_object_array_length(all); i++)
 		client_row(to, json_object_array_get_idx(all, i));
 	fputs("</table></div>\n", to);
@@ -162,7 +168,7 @@ static void table(FILE *to, struct json_object *list)
 
 /* ---- the page ---- */
 
-static void head(FILE *to, struct json_object *stats)
+static void write_head(FILE *to, struct json_object *stats)
 {
 	uint64_t free_pages = number_of(part_of(stats, "store"), "free");
 	char host[256] = "", when[64], size[SIZE_TEXT], left[SIZE_TEXT];
@@ -172,12 +178,13 @@ static void head(FILE *to, struct json_object *stats)
 	gethostname(host, sizeof(host) - 1);
 	strftime(when, sizeof(when), "%-d %B %Y, %H:%M:%S %Z",
 		 localtime_r(&now, &tm));
-	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-	      "<meta name=\"viewport\" content=\"width=device-width\">\n<title>tmemd on ",
-	      to);
+	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n", to);
+	fputs("<meta charset=\"utf-8\">\n", to);
+	fputs("<meta name=\"viewport\" content=\"width=device-width\">\n", to);
+	fputs("<title>tmemd on ", to);
 	escaped(to, host);
-	fprintf(to, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>tmemd on ",
-		style);
+	fprintf(to, "</title>\n<style>\n%s</style>\n</head>\n", style);
+	fputs("<body>\n<h1>tmemd on ", to);
 	escaped(to, host);
 	fputs("</h1>\n<p>", to);
 	escaped(to, when);
@@ -192,18 +199,19 @@ static void head(FILE *to, struct json_object *stats)
 		(unsigned long long)number_of(stats, "clients"));
 }
 
-static void page(FILE *to, struct json_object *stats, struct json_object *list,
-		 const struct past *past)
+static void write_page(FILE *to, struct json_object *stats,
+		       struct json_object *list, const struct past *past)
 {
 	const struct plot *plot;
 
-	head(to, stats);
+	write_head(to, stats);
 	if (past->nr < 2)
-		fprintf(to, "<p>There is nothing to be plotted yet: the daemon takes a sample each %u s.</p>\n",
+		fprintf(to,
+			"<p>There is nothing to be plotted yet: the daemon takes a sample each %u s.</p>\n",
 			past->seconds);
 	for (plot = plots; plot->title && past->nr >= 2; plot++)
 		plot_draw(to, past, plot);
-	table(to, list);
+	write_clients(to, list);
 	fputs("</body>\n</html>\n", to);
 }
 
@@ -232,7 +240,7 @@ void report(const char *path, uint64_t since)
 	to = strcmp(path, "-") ? fopen(path, "we") : stdout;
 	if (!to)
 		usage_error("%s: %s", path, strerror(errno));
-	page(to, stats, list, &past);
+	write_page(to, stats, list, &past);
 	bad = ferror(to);
 	if ((to == stdout ? fflush(to) : fclose(to)) || bad) {
 		fprintf(stderr, "tmemctl: %s: %s\n", path, strerror(errno));

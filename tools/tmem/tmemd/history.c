@@ -40,7 +40,9 @@ static struct history {
 	struct history_client clients[TMEMD_CLIENTS][HISTORY_SAMPLES];
 } *history;
 
-_Static_assert(TMEMD_CLIENTS <= 64, "a bit for each slot");
+#if TMEMD_CLIENTS > 64
+#error "a sample has a bit for each slot"
+#endif
 
 /**
  * history_now() - the clock of samples
