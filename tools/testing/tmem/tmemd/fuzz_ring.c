@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "device.h"
+#include "trace.h"
 
 #define RING		16U
 #define AVAIL		(RING * 16)
@@ -20,6 +21,13 @@
 #define MEMORY		131072ULL
 
 int LLVMFuzzerTestOneInput(const u8 *in, size_t len);
+
+bool trace_on;
+
+void trace_note_slow(const struct client *client __always_unused,
+		     const struct tmem_req *req __always_unused)
+{
+}
 
 static u8 arena[4 << 20] __attribute__((aligned(4096)));
 static struct client_state state_of_client;

@@ -68,6 +68,11 @@ void drop(u64 id)
 	held_fds[id % FDS] = 0;
 }
 
+bool log_allowed(struct log_limit *limit __always_unused)
+{
+	return true;
+}
+
 void log_line(int level __always_unused, const char *format __always_unused,
 	      ...)
 {
