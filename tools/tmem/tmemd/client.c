@@ -53,12 +53,25 @@ static bool name_valid(const char *name)
 	       strspn(name, letters) == len;
 }
 
+/* Does a process listen there?  Another tmemd must not lose its socket to us. */
+static bool is_served(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool served;
+
+	served = !connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ||
+		 errno == EAGAIN;
+	close(fd);
+	return served;
+}
+
 /**
  * socket_listen() - make a socket in the directory of sockets
  * @name: its name there
  * @mode: its permissions
  *
- * Return: the socket, or a negative error number
+ * Return: the socket, -EADDRINUSE if somebody listens there, or the error of
+ *	making it
  */
 int socket_listen(const char *name, mode_t mode)
 {
@@ -68,6 +81,8 @@ int socket_listen(const char *name, mode_t mode)
 	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s",
 		     options.sockets, name) >= (int)sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
+	if (is_served(&addr))
+		return -EADDRINUSE;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
