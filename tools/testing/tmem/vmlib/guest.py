@@ -124,9 +124,9 @@ class Qemu(Guest):
         model = '' if options.accel in TCG else kvm_model(self.kernel, initrd)
         if options.accel == 'kvm' and not model:
             raise Failure('--accel kvm: no guest runs under KVM here')
-        if not model and getattr(options, 'tmem_socket', None):
-            # QEMU does not see that tmemd writes to a page, and would go on to execute what it has translated of the page's
-            # former contents. It sees that the guest clears it before.
+        if not model and options.accel != 'icount':
+            # QEMU does not see that tmemd, or who serves a disk, writes to a page, and would go on to execute what it has
+            # translated of the page's former contents. It sees that the guest clears it before.
             arguments = ['init_on_alloc=1', *arguments]
         argv = [qemu_binary(options), '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-machine', 'q35,memory-backend=ram,vmport=off', '-smp', str(options.smp), '-m', f'{options.ram >> 20}M',
