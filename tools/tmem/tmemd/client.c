@@ -20,6 +20,9 @@
 /* Pages that a client gives up in one step when its cap is lowered */
 #define STEP	512U
 
+/* Messages that are heard before it is the turn of others */
+#define TURN	64
+
 #define CONN_EVENTS	(EPOLLIN | EPOLLET | EPOLLRDHUP)
 
 struct client clients[TMEMD_CLIENTS];
@@ -329,15 +332,18 @@ void client_restored(struct client *c, bool good)
 static void on_message(void *arg)
 {
 	struct client *c = arg;
-	enum vhost_heard heard;
+	enum vhost_heard heard = VHOST_MESSAGE;
+	unsigned int nr;
 
 	if (c->restoring)
 		return;
-	do {
+	for (nr = 0; nr < TURN && heard == VHOST_MESSAGE; nr++)
 		heard = vhost_listen(c->device);
-	} while (heard == VHOST_MESSAGE);
 	if (heard == VHOST_GONE)
 		client_disconnect(c, "gone");
+	else if (heard == VHOST_MESSAGE)
+		/* The others first; there is an edge again if there is more */
+		rewatch(c->device->conn, CONN_EVENTS);
 }
 
 static int device_start(struct client *c, int conn)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "run.h"
@@ -439,6 +440,31 @@ static void test_half_message(void)
 	front_hang_up(&f);
 }
 
+/* One front end says the same without end; another one is heard, too */
+static void test_endless_messages(void)
+{
+	struct vhost_msg msg = { .request = VHOST_SET_OWNER };
+	pid_t talkers[8];
+	struct front f;
+	unsigned int i;
+
+	EXPECT_EQ(front_call(&f, run_socket("a"), PAGES, 1), 0);
+	/* So many that the socket is never empty */
+	for (i = 0; i < ARRAY_SIZE(talkers); i++) {
+		talkers[i] = fork();
+		while (!talkers[i])
+			if (front_send(&f, &msg, NULL, 0))
+				_exit(0);
+	}
+	usleep(200000);
+	others_work();
+	for (i = 0; i < ARRAY_SIZE(talkers); i++) {
+		kill(talkers[i], SIGKILL);
+		waitpid(talkers[i], NULL, 0);
+	}
+	front_hang_up(&f);
+}
+
 /* The memory of one guest vanishes: it is let go of, another one is not */
 static void test_torn_memory(void)
 {
@@ -627,6 +653,7 @@ static const struct {
 	{ "odd-rings", test_odd_rings, plain },
 	{ "odd-messages", test_odd_messages, plain },
 	{ "half-message", test_half_message, plain },
+	{ "endless-messages", test_endless_messages, plain },
 	{ "torn-memory", test_torn_memory, plain },
 	{ "departures", test_departures, plain },
 	{ "killed-worker", test_killed_worker, plain },
