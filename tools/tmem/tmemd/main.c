@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "keeper.h"
@@ -279,12 +280,25 @@ static void check(void)
 	}
 }
 
+/* A guest with many queues has more descriptors than are usual for a process */
+static void want_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max < WORKER_FDS ? limit.rlim_max :
+						       WORKER_FDS;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	const char *line = getenv(KEEPER_ENV);
 
 	options.policy = &tstore_policies[0];
 	log_start();
+	want_descriptors();
 	parse(argc, argv);
 	check();
 	if (line)

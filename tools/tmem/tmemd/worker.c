@@ -28,9 +28,6 @@
 #include "pool.h"
 #include "worker.h"
 
-/* Descriptors that one process can have */
-#define MAX_FDS		65536
-
 struct state *state;
 struct tstore *store;
 
@@ -44,7 +41,7 @@ static struct worker {
 	struct watched {
 		void (*on)(void *arg);
 		void *arg;
-	} watched[MAX_FDS];
+	} watched[WORKER_FDS];
 	struct holding {
 		u64 id;
 		int fd;
@@ -164,7 +161,7 @@ int watch(int fd, u32 events, void (*on)(void *arg), void *arg)
 {
 	struct epoll_event event = { .events = events, .data.fd = fd };
 
-	if (fd < 0 || fd >= MAX_FDS)
+	if (fd < 0 || fd >= WORKER_FDS)
 		return -EMFILE;
 	w.watched[fd] = (struct watched){ on, arg };
 	return epoll_ctl(w.epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
@@ -190,7 +187,7 @@ int rewatch(int fd, u32 events)
  */
 void unwatch(int fd)
 {
-	if (fd < 0 || fd >= MAX_FDS)
+	if (fd < 0 || fd >= WORKER_FDS)
 		return;
 	w.watched[fd].on = NULL;
 	epoll_ctl(w.epoll, EPOLL_CTL_DEL, fd, NULL);

@@ -11,6 +11,9 @@
 
 #include "device.h"
 
+/* Descriptors that one process can have */
+#define WORKER_FDS	65536
+
 /* Name of the socket for tmemctl, beside those of the clients */
 #define WORKER_CONTROL	"control"
 
