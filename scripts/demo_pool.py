@@ -18,6 +18,7 @@ import house
 from house import Failure, REPO
 
 sys.path.insert(0, str(REPO / 'tools/testing/tmem/vmlib'))
+import guardian
 import store
 
 VM = REPO / 'tools/testing/tmem/vm'
@@ -78,7 +79,7 @@ class Pool:
         for name in GUESTS:
             argv += ['--client', f'name={name}']
         with open(self.sockets.parent / 'tmemd.log', 'wb') as log:
-            self.daemon = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.daemon = guardian.start(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while not (self.sockets / GUESTS[-1]).exists():
             if self.daemon.poll() is not None or time.monotonic() > deadline:

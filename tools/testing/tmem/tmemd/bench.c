@@ -37,6 +37,12 @@ static u64 now_ns(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
+static void give_up(const char *why)
+{
+	fprintf(stderr, "bench: %s\n", why);
+	exit(1);
+}
+
 static u64 draw(struct guest *g, u64 below)
 {
 	g->random ^= g->random << 13;
@@ -54,10 +60,8 @@ static void trip(struct guest *g, u8 op, unsigned int nr)
 	for (i = 0; i < nr; i++)
 		ios[i] = front_io(op, 0, 1, draw(g, KEYS), 1,
 				  g->front.data + draw(g, PAGES) * PAGE_SIZE);
-	if (front_submit(&g->front, 0, ios, nr) || ios[0].req.status) {
-		printf("FAILED: status %d\n", ios[0].req.status);
-		exit(1);
-	}
+	if (front_submit(&g->front, 0, ios, nr) || ios[0].req.status)
+		give_up("a request fails");
 	g->vectors++;
 }
 
@@ -71,13 +75,13 @@ static void arrive(struct guest *g, const char *name)
 	if (front_open(&g->front, run_socket(name), PAGES, 1) ||
 	    front_attach(&g->front, NULL) ||
 	    front_pool(&g->front, 0, TMEM_POOL_PERSISTENT))
-		exit(1);
+		give_up("no guest");
 	memset(g->front.data, 1, PAGES * PAGE_SIZE);
 	for (i = 0; i < KEYS; i++) {
 		io = front_io(TMEM_OP_PUT, 0, 1, i, 1,
 			      g->front.data + i % PAGES * PAGE_SIZE);
 		if (front_submit(&g->front, 0, &io, 1) || io.req.status)
-			exit(1);
+			give_up("a put is refused");
 	}
 	g->vectors = 0;
 	g->front.queues[0].kicks = 0;
@@ -157,10 +161,8 @@ static void start(const char *program, const char *threads)
 			       "--client", "name=a", "--client", "name=b",
 			       NULL };
 
-	if (run_start(program, args)) {
-		printf("FAILED: tmemd does not serve\n");
-		exit(1);
-	}
+	if (run_start(program, args))
+		give_up("tmemd does not serve");
 }
 
 int main(int argc, char **argv)

@@ -22,7 +22,7 @@
 #define MORE	24
 
 unsigned int failures;
-static char dir[] = "/tmp/tmemd-test.XXXXXX";
+static char dir[PATH_MAX - TMEMD_NAME];
 static pid_t keeper;
 
 /**
@@ -89,8 +89,9 @@ static void child(const char *program, char *const *more)
 int run_start(const char *program, char *const *more)
 {
 	u64 end = run_now_us() + 10000000;
+	const char *top = getenv("TMPDIR");
 
-	memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
+	snprintf(dir, sizeof(dir), "%s/tmemd-test.XXXXXX", top ?: "/tmp");
 	if (!mkdtemp(dir))
 		return -1;
 	keeper = fork();

@@ -8,7 +8,6 @@ import os
 import shlex
 import stat
 import subprocess
-import time
 
 import guardian
 from house import Failure
@@ -139,11 +138,6 @@ class Disks:
         """Starts the daemon and waits until it serves."""
         if not self.disks:
             return
-        with open(f'{self.tmp}/disks.log', 'wb') as log:
-            daemon = guardian.start(self.arguments(queues), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
-        while not os.path.exists(f'{self.tmp}/disks.pid'):
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                with open(f'{self.tmp}/disks.log', encoding='utf-8', errors='replace') as log:
-                    raise Failure(f'qemu-storage-daemon does not serve the disks: {log.read().strip()}')
-            time.sleep(0.005)
+        wrong = guardian.serve(self.arguments(queues), f'{self.tmp}/disks.log', f'{self.tmp}/disks.pid')
+        if wrong is not None:
+            raise Failure(f'qemu-storage-daemon does not serve the disks: {wrong}')

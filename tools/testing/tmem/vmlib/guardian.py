@@ -41,6 +41,19 @@ def start(argv, processors=None, **options):
     return subprocess.Popen(argv, start_new_session=True, preexec_fn=before_exec, **options)
 
 
+def serve(argv, log, sign):
+    """A child that serves guests, when it does: then the file that is its sign is there. Returns what is wrong, or None."""
+    with open(log, 'wb') as out:
+        daemon = start(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    deadline = time.monotonic() + 30
+    while not os.path.exists(sign):
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            with open(log, encoding='utf-8', errors='replace') as said:
+                return said.read().strip()
+        time.sleep(0.005)
+    return None
+
+
 def children(pid):
     try:
         with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as listing:

@@ -156,7 +156,7 @@ GUESTS = {'uml': Uml, 'qemu': Qemu}
 
 def qemu_binary(options):
     """Debian's QEMU; for the device of tmem one with patches/qemu-7.2, built if need be."""
-    if not getattr(options, 'tmem_socket', None):
+    if not options.tmem_socket:
         return 'qemu-system-x86_64'
     done = subprocess.run([REPO / 'scripts/build-qemu'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -166,7 +166,7 @@ def qemu_binary(options):
 
 def tmem_arguments(options):
     """QEMU's, for a device whose store is behind the socket; a store that is started again is found again."""
-    if not getattr(options, 'tmem_socket', None):
+    if not options.tmem_socket:
         return []
     return ['-chardev', f'socket,id=tmem,path={escape(options.tmem_socket)},reconnect=1',
             '-device', 'vhost-user-tmem-pci,chardev=tmem']

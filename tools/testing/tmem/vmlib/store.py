@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 
 import guardian
 from house import Failure, REPO, cache, deps, lock, repository_files
@@ -50,12 +49,7 @@ def serve(tmp, options):
     sockets = f'{tmp}/store'
     os.mkdir(sockets)
     argv = [build(), '--socket', sockets, '--size', f'{options.pool >> 20}M', '--client', f'name={CLIENT}']
-    with open(f'{tmp}/store.log', 'wb') as log:
-        daemon = guardian.start(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    deadline = time.monotonic() + 30
-    while not os.path.exists(f'{sockets}/{CLIENT}'):
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            with open(f'{tmp}/store.log', encoding='utf-8', errors='replace') as log:
-                raise Failure(f'tmemd does not serve: {log.read().strip()}')
-        time.sleep(0.005)
+    wrong = guardian.serve(argv, f'{tmp}/store.log', f'{sockets}/{CLIENT}')
+    if wrong is not None:
+        raise Failure(f'tmemd does not serve: {wrong}')
     return f'{sockets}/{CLIENT}'
