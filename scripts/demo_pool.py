@@ -75,7 +75,7 @@ class Pool:
             return self
         shutil.rmtree(self.sockets, ignore_errors=True)
         self.sockets.mkdir(parents=True)
-        argv = [store.build(), '--socket', self.sockets, '--size', f'{self.size}M']
+        argv = [store.build(), '--socket', self.sockets, '--size', f'{self.size}M', '--prealloc']
         for name in GUESTS:
             argv += ['--client', f'name={name}']
         with open(self.sockets.parent / 'tmemd.log', 'wb') as log:

@@ -44,6 +44,8 @@ static const char help[] =
 "                           hswap=on|off  may it store what must not be lost?\n"
 "                                      (default on)\n"
 "  -f, --file PATH        the pool is this file, on tmpfs or hugetlbfs\n"
+"      --prealloc         have the system provide the pool's memory at once, and not\n"
+"                         when it is stored to\n"
 "  -p, --policy NAME      how a full pool is divided:\n";
 
 static const char more_help[] =
@@ -182,7 +184,7 @@ static void parse_codec(const char *name)
 	options.codec = name;
 }
 
-enum { CODEC = 256, DEDUP, POLL, MAX_SIZE, METRICS, SAMPLE };
+enum { CODEC = 256, POLL, MAX_SIZE, METRICS, SAMPLE };
 
 static const struct option longs[] = {
 	{ "size", required_argument, NULL, 'z' },
@@ -193,8 +195,9 @@ static const struct option longs[] = {
 	{ "policy", required_argument, NULL, 'p' },
 	{ "threads", required_argument, NULL, 't' },
 	{ "codec", required_argument, NULL, CODEC },
-	{ "dedup", no_argument, NULL, DEDUP },
+	{ "dedup", no_argument, &options.dedup, true },
 	{ "poll", required_argument, NULL, POLL },
+	{ "prealloc", no_argument, &options.prealloc, true },
 	{ "sample", required_argument, NULL, SAMPLE },
 	{ "metrics", required_argument, NULL, METRICS },
 	{ "help", no_argument, NULL, 'h' },
@@ -208,6 +211,8 @@ static void parse(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "z:s:c:f:p:t:h", longs,
 				  NULL)) >= 0) {
 		switch (opt) {
+		case 0:
+			break;
 		case 'z':
 			options.size = parse_size("--size", optarg);
 			break;
@@ -236,9 +241,6 @@ static void parse(int argc, char **argv)
 			break;
 		case CODEC:
 			parse_codec(optarg);
-			break;
-		case DEDUP:
-			options.dedup = true;
 			break;
 		case POLL:
 			options.poll_us = parse_number("--poll", optarg, 0,

@@ -8,10 +8,14 @@
  * and which frames are out in the arena, so another worker goes on with it.
  *
  * A pool whose pages must stay cannot shrink.  It is tried again every second.
+ *
+ * With --prealloc a frame has its memory before it is in the store: at first,
+ * and whenever the pool grows.  Else the system provides it at the first store.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "device.h"
 #include "pool.h"
@@ -48,6 +52,15 @@ static void punch(u32 first, u32 nr)
 	pool.complained = true;
 	log_warn("the memory of the pool cannot be returned: %s",
 		 strerror(errno));
+}
+
+/* Has the system provide the memory of frames in a row */
+static int populate(u32 first, u32 nr)
+{
+	if (!options.prealloc || !nr)
+		return 0;
+	return madvise(tstore_frame_addr(store, first), (size_t)nr << PAGE_SHIFT,
+		       MADV_POPULATE_WRITE) ? -errno : 0;
 }
 
 static int by_number(const void *a, const void *b)
@@ -88,6 +101,7 @@ static void shrink(u64 nr)
 static void grow(u64 nr)
 {
 	u32 frames[STEP], got = 0;
+	int err;
 
 	if (nr > STEP)
 		nr = STEP;
@@ -95,6 +109,13 @@ static void grow(u64 nr)
 		pool.cursor = tstore_next_out(store, pool.cursor);
 		if (pool.cursor == ~0U)
 			break;
+		err = populate(pool.cursor, 1);
+		if (err) {
+			log_warn("no memory for a larger pool: %s; it is tried again every second",
+				 strerror(-err));
+			pool.stuck = true;
+			break;
+		}
 		frames[got++] = pool.cursor++;
 	}
 	tstore_give(store, frames, got);
@@ -112,15 +133,18 @@ bool pool_step(void)
 {
 	u64 wanted = out_for(state->size);
 
-	if (pool.out < wanted && !pool.stuck)
+	if (pool.stuck)
+		return false;
+	if (pool.out < wanted)
 		shrink(wanted - pool.out);
 	else if (pool.out > wanted)
 		grow(pool.out - wanted);
-	return pool.out > wanted || (pool.out < wanted && !pool.stuck);
+	return pool.out != wanted && !pool.stuck;
 }
 
 /**
- * pool_tick() - a second has passed: what had to stay may have left
+ * pool_tick() - a second has passed: what had to stay may have left, and there
+ * may be memory again
  */
 void pool_tick(void)
 {
@@ -142,16 +166,42 @@ static void punch_out(void)
 	env_write_once(state->taking, 0);
 }
 
+/* All that is in, and the metadata */
+static int populate_all(void)
+{
+	u64 first = 0, end;
+	u8 *frames = tstore_frame_addr(store, 0);
+	int err;
+
+	if (!options.prealloc)
+		return 0;
+	if (madvise(frames - pool.metadata, pool.metadata, MADV_POPULATE_WRITE))
+		return -errno;
+	while (first < pool.frames) {
+		end = tstore_next_out(store, first);
+		if (end > pool.frames)
+			end = pool.frames;
+		err = populate(first, end - first);
+		if (err)
+			return err;
+		for (first = end; tstore_next_out(store, first) == first; )
+			first++;
+	}
+	return 0;
+}
+
 /**
  * pool_start() - begin, or go on, to keep the pool at its size
  * @fd: file of the arena
  * @again: another worker did so before
  *
- * Return: 0, or -EINVAL if there is no room for a page
+ * Return: 0, -EINVAL if there is no room for a page, or the error of having its
+ * memory provided
  */
 int pool_start(int fd, bool again)
 {
 	struct tstore_stats stats;
+	int err;
 
 	tstore_stats(store, &stats);
 	pool.fd = fd;
@@ -171,7 +221,12 @@ int pool_start(int fd, bool again)
 	}
 	while (pool_step())
 		;
-	return 0;
+	err = populate_all();
+	if (err)
+		log_error("--prealloc: no memory for %llu MiB: %s; make the pool smaller",
+			  (unsigned long long)options.size >> 20,
+			  strerror(-err));
+	return err;
 }
 
 /**

@@ -26,6 +26,7 @@
  * @file: of the arena, or NULL for memory without a name
  * @size: bytes of the pool, at first
  * @max_size: most that it can ever have
+ * @prealloc: its memory is provided at once
  * @policy: how it is divided
  * @codec: how pages are packed: "none", "lz4" or "zstd"
  * @dedup: keep equal pages of a client once
@@ -41,9 +42,10 @@ struct options {
 	const char *file;
 	u64 size;
 	u64 max_size;
+	int prealloc;
 	const struct tstore_policy *policy;
 	const char *codec;
-	bool dedup;
+	int dedup;
 	unsigned int threads;
 	unsigned int poll_us;
 	unsigned int sample_s;
