@@ -155,8 +155,8 @@ static_assert(sizeof(struct tstore_record) == 64, "record of a client");
  * @seq: L2: seq of its put
  * @client: I: content: whose
  * @index: I: index in the object
- * @onext: L3: list of the object's pages, circular
- * @oprev: L3
+ * @onext: L3 R: list of the object's pages, circular
+ * @oprev: L3 R
  * @name: I: solo: the first two words of its object's name, and the third is 0
  * @digest: I: content: of the page
  * @part: I: span: its other frames

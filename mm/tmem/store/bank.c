@@ -48,6 +48,11 @@ static u32 tstore_bank_take(struct tstore *s, struct tstore_bank *bank,
 		got++;
 	}
 	env_write_once(bank->pages, bank->pages - got);
+	/* for whoever comes next */
+	if (bank->page != TSTORE_NONE) {
+		env_prefetch(tstore_page(s, bank->page));
+		env_prefetch(tstore_page_data(s, bank->page));
+	}
 	spin_unlock(&bank->L7_lock);
 	return got;
 }

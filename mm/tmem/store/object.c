@@ -144,14 +144,14 @@ static void tstore_object_add(struct tstore *s, struct tstore_object *obj,
 
 	if (obj->first == TSTORE_NONE) {
 		obj->first = p;
-		page->onext = p;
-		page->oprev = p;
+		env_write_once(page->onext, p);
+		env_write_once(page->oprev, p);
 	} else {
 		first = tstore_page(s, obj->first);
-		page->onext = obj->first;
-		page->oprev = first->oprev;
-		tstore_page(s, first->oprev)->onext = p;
-		first->oprev = p;
+		env_write_once(page->onext, obj->first);
+		env_write_once(page->oprev, first->oprev);
+		env_write_once(tstore_page(s, first->oprev)->onext, p);
+		env_write_once(first->oprev, p);
 	}
 	obj->count++;
 }
@@ -199,8 +199,8 @@ static void tstore_object_del_locked(struct tstore *s,
 	if (page->onext == p) {
 		obj->first = TSTORE_NONE;
 	} else {
-		tstore_page(s, page->oprev)->onext = page->onext;
-		tstore_page(s, page->onext)->oprev = page->oprev;
+		env_write_once(tstore_page(s, page->oprev)->onext, page->onext);
+		env_write_once(tstore_page(s, page->onext)->oprev, page->oprev);
 		if (obj->first == p)
 			obj->first = page->onext;
 	}

@@ -210,6 +210,17 @@ u32 tstore_page_unhash_locked(struct tstore *s, struct tstore_shard *sh,
 	return p;
 }
 
+/* Has the processor fetch what taking a page from its object is going to change */
+static void tstore_object_ahead(struct tstore *s, u32 p)
+{
+	struct tstore_page *page = tstore_page(s, p);
+
+	if (tstore_page_solo(page))
+		return;
+	env_prefetch(tstore_page(s, env_read_once(page->onext)));
+	env_prefetch(tstore_page(s, env_read_once(page->oprev)));
+}
+
 /**
  * tstore_page_drop_locked() - drop pages that are not found any more
  * @s: the store
@@ -235,6 +246,8 @@ void tstore_page_drop_locked(struct tstore *s, struct tstore_shard *sh,
 	s64 bytes = 0;
 
 	env_assert_held(&sh->L2_lock);
+	for (i = 0; i < nr; i++)
+		tstore_object_ahead(s, pages[i]);
 	spin_lock(&c->L4_lock);
 	if (c->gone)
 		c->gone(c, sh, key, pages, nr);

@@ -92,6 +92,8 @@ static u32 tstore_put_copy(struct tstore *s, struct tstore_put_slice *ps)
 		src = env_data_map(ps->data, ps->at + i);
 		if (!src)
 			break;
+		if (i + 1 < ps->nr)
+			env_prefetch(tstore_page_data(s, ps->pages[i + 1]));
 		memcpy(tstore_page_data(s, ps->pages[i]), src, PAGE_SIZE);
 		env_data_unmap(src);
 		ps->words[i] = 0;
@@ -418,6 +420,42 @@ int tstore_put(const struct tstore_key *key, const struct tmem_req *req,
 	return *done ? 0 : err;
 }
 
+/*
+ * Has the processor fetch what a get of a page is most likely to need; false if
+ * there is no such page for certain.
+ */
+static bool tstore_get_ahead(struct tstore *s, struct tstore_shard *sh,
+			     const struct tstore_key *key, u64 index)
+{
+	u32 p = *tstore_bucket(s, key, index);
+
+	env_assert_held(&sh->L2_lock);
+	if (p == TSTORE_NONE)
+		return false;
+	env_prefetch(tstore_page(s, p));
+	if (p < s->nr_frames)
+		env_prefetch(tstore_page_data(s, p));
+	return true;
+}
+
+/* Copies a page out; @next says whether the one after it is wanted, too */
+static int tstore_get_page_locked(struct tstore *s, struct tstore_shard *sh,
+				  const struct tstore_key *key, u64 index,
+				  bool next, void *dst, u32 **link)
+{
+	env_assert_held(&sh->L2_lock);
+	if (dst)
+		env_prefetch(dst);
+	*link = tstore_page_find_locked(s, sh, key, index);
+	if (**link == TSTORE_NONE)
+		return -ENOENT;
+	if (next)
+		tstore_get_ahead(s, sh, key, index + 1);
+	if (!dst || !tstore_page_read_locked(s, sh, **link, dst))
+		return -EFAULT;
+	return 0;
+}
+
 /* Returns a prefix of @nr pages of one shard; an error says why not all */
 static int tstore_get_slice(struct tstore *s, const struct tstore_key *key,
 			    u64 index, env_data_t data, u32 at, u32 *nr)
@@ -435,19 +473,15 @@ static int tstore_get_slice(struct tstore *s, const struct tstore_key *key,
 	if (!tstore_key_alive(key))
 		err = -ENXIO;
 	for (i = 0; !err && i < *nr; i++) {
-		link = tstore_page_find_locked(s, sh, key, index + i);
-		if (*link == TSTORE_NONE) {
+		if (!tstore_get_ahead(s, sh, key, index + i)) {
 			err = -ENOENT;
 			break;
 		}
 		dst = env_data_map(data, at + i);
-		if (!dst) {
-			err = -EFAULT;
-			break;
-		}
-		if (!tstore_page_read_locked(s, sh, *link, dst))
-			err = -EFAULT;
-		env_data_unmap(dst);
+		err = tstore_get_page_locked(s, sh, key, index + i,
+					     i + 1 < *nr, dst, &link);
+		if (dst)
+			env_data_unmap(dst);
 		if (err)
 			break;
 		if (exclusive)
