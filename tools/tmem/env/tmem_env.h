@@ -59,7 +59,10 @@ static inline void env_free(void *ptr)
 
 typedef pthread_mutex_t spinlock_t;
 
-#define env_lock_init(lock, level)	((void)pthread_mutex_init(lock, NULL))
+/* One that spins for a while: mostly it is held for less than it takes to sleep */
+#define env_lock_init(lock, level)	\
+	((void)(*(lock) = \
+		(spinlock_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP))
 #define env_assert_held(lock)		((void)(lock))
 
 static inline void spin_lock(spinlock_t *lock)
