@@ -127,10 +127,14 @@ double bench_spent(void)
 	return now(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* All that comes before is done, but for stores on their way to memory */
+/*
+ * All that comes before is done, and stores have left the processor.  Else those
+ * of a copy would be paid for by whoever takes a lock next.
+ */
 static inline void settle(void)
 {
 #ifdef __x86_64__
+	__builtin_ia32_mfence();
 	__builtin_ia32_lfence();
 #endif
 }
