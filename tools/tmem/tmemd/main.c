@@ -22,7 +22,7 @@ struct options options = {
 	.sockets = "/run/tmemd",
 	.codec = "none",
 	.threads = 1,
-	.poll_us = 100,
+	.poll_us = 400,
 	.sample_s = 10,
 };
 
@@ -53,7 +53,7 @@ static const char more_help[] =
 "      --dedup            keep equal pages of a client once\n"
 "  -t, --threads N        threads that serve guests (default 1)\n"
 "      --poll US          how long they look for more before they sleep, in\n"
-"                         microseconds (default 100)\n"
+"                         microseconds, at most (default 400)\n"
 "      --sample SECONDS   from one sample of the history to the next (default 10);\n"
 "                         the last 2879 are kept\n"
 "      --metrics ADDRESS:PORT\n"

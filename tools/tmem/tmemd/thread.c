@@ -6,9 +6,15 @@
  * queue waits for more than one vector of each other one.  As long as there was
  * something to do a short time ago it goes on looking, and guests need not
  * notify it; then it asks for notifications, looks once more, and sleeps.
+ *
+ * How short depends on what comes: if looking for some longer would have saved
+ * it the last sleep it looks for twice as long from now on, and if that would
+ * have been in vain, half as long.  Whoever wants the processor meanwhile may
+ * have it.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +30,9 @@
 /* Looks at the queues between two looks at the clock */
 #define LOOKS		64
 
+/* It goes on looking for at least this part of the longest time */
+#define POLL_LEAST	8
+
 /**
  * struct thread - serves queues
  * @id: the thread
@@ -33,6 +42,8 @@
  * @add: queue to take, with @posted
  * @remove: queue to let go of, with @posted
  * @stop: end, with @posted
+ * @poll_ns: how long it goes on looking
+ * @idle_since: when it had something to do for the last time
  * @err: what became of @add, when @posted was seen to
  * @done: @posted was seen to
  * @nr: number of queues; written by the thread, read by the main thread while
@@ -47,6 +58,8 @@ struct thread {
 	struct queue *add;
 	struct queue *remove;
 	bool stop;
+	u64 poll_ns;
+	u64 idle_since;
 	int err;
 	sem_t done;
 	unsigned int nr;
@@ -55,7 +68,7 @@ struct thread {
 
 static struct thread *threads;
 static unsigned int nr_threads;
-static u64 poll_ns;
+static u64 poll_most_ns;
 
 static u64 now_ns(void)
 {
@@ -207,7 +220,7 @@ static bool thread_obey(struct thread *t)
 /* Serves until there was nothing to do for some time, or something else is */
 static void thread_poll(struct thread *t)
 {
-	u64 last = now_ns();
+	u64 last = now_ns(), now;
 	unsigned int look;
 
 	thread_listen(t, false);
@@ -220,11 +233,27 @@ static void thread_poll(struct thread *t)
 			else
 				__builtin_ia32_pause();
 		}
+		now = now_ns();
 		if (!last)
-			last = now_ns();
-		else if (now_ns() - last >= poll_ns)
+			last = now;
+		else
+			sched_yield();
+		t->idle_since = last;
+		if (now - last >= t->poll_ns)
 			return;
 	}
+}
+
+/* Looks for longer or for shorter from now on */
+static void thread_adapt(struct thread *t)
+{
+	u64 least = poll_most_ns / POLL_LEAST;
+
+	if (now_ns() - t->idle_since > poll_most_ns)
+		t->poll_ns = t->poll_ns / 2 > least ? t->poll_ns / 2 : least;
+	else
+		t->poll_ns = t->poll_ns * 2 < poll_most_ns ? t->poll_ns * 2 :
+							     poll_most_ns;
 }
 
 static void *thread_main(void *arg)
@@ -238,8 +267,10 @@ static void *thread_main(void *arg)
 				return NULL;
 			continue;
 		}
-		if (!thread_listen(t, true))
+		if (!thread_listen(t, true)) {
 			thread_sleep(t);
+			thread_adapt(t);
+		}
 	}
 }
 
@@ -306,6 +337,7 @@ static int thread_start(struct thread *t)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
+	t->poll_ns = poll_most_ns;
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
 	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (t->epoll < 0 || t->wake < 0 || sem_init(&t->done, 0, 0) ||
@@ -317,7 +349,8 @@ static int thread_start(struct thread *t)
 /**
  * threads_start() - start the threads that serve queues
  * @nr: how many, at most 64
- * @poll_us: how long a thread goes on looking when there is nothing to do
+ * @poll_us: how long a thread goes on looking when there is nothing to do, at
+ *	most
  *
  * Context: the main thread, with all signals blocked that it wants for itself.
  * Return: 0 or a negative error number
@@ -329,7 +362,7 @@ int threads_start(unsigned int nr, unsigned int poll_us)
 
 	if (!nr || nr > MAX_THREADS)
 		return -EINVAL;
-	poll_ns = poll_us * 1000ULL;
+	poll_most_ns = poll_us * 1000ULL;
 	threads = env_zalloc(nr * sizeof(*threads));
 	if (!threads)
 		return -ENOMEM;
