@@ -60,12 +60,17 @@ static bool tstore_oldest(struct tstore_client *c, struct tstore_key *key,
 			  u32 *p, u64 *index)
 {
 	struct tstore *s = c->store;
+	struct tstore_page *page;
 
 	spin_lock(&c->L4_lock);
 	*p = c->oldest;
 	/* on the queue, so neither it nor its object can go away */
-	if (*p != TSTORE_NONE)
-		*index = tstore_page_key(s, tstore_page(s, *p), key);
+	if (*p != TSTORE_NONE) {
+		page = tstore_page(s, *p);
+		*index = tstore_page_key(s, page, key);
+		/* one victim is rarely enough */
+		env_prefetch(tstore_page(s, page->qnext));
+	}
 	spin_unlock(&c->L4_lock);
 	return *p != TSTORE_NONE;
 }
