@@ -53,7 +53,7 @@ FAST = ['--disk-iops', '0']
 
 PRELUDE = r'''
 set -e -o pipefail
-bench=/share/bench; tmem=/sys/kernel/mm/tmem; hcache=$tmem/hcache
+bench=${bench:-/share/bench}; tmem=/sys/kernel/mm/tmem; hcache=$tmem/hcache
 named() { local name=$1; shift; "$@" | sed "s/^= /= $name./"; }
 quiet() { "$@" >/dev/null; }
 # Commands, and what a page of their requests took, of the time of the vectors
@@ -144,6 +144,82 @@ def unit(options):
     for case in 'zswap', 'zram', 'disk':
         figures += [memcpy(case, f'{case} store', store(case)), memcpy(case, f'{case} load', load(case))]
     return Part('unit', 'Cost of an operation, per page of 4 KiB', 'memcpy is of random pages of 1 GiB.', cases, figures)
+
+
+# ---- virtio: pages that travel to another process ----
+
+# All pages are put, see above. Without readahead each page is a vector of its own.
+VIRTIO = PRELUDE + r'''
+device=/sys/kernel/debug/virtio_tmem; tracing=/sys/kernel/tracing
+# NAME COMMAND...: what the driver counts meanwhile
+counted() {
+	local name=$1 count
+	shift
+	for count in vectors kicks interrupts spins_won; do eval before_$count=$(cat $device/$count); done
+	quiet "$@"
+	for count in vectors kicks interrupts spins_won; do echo "= $name.$count $(($(cat $device/$count) - before_$count))"; done
+}
+# NAME NR COMMAND...: the middle one of all vectors of NR pages, by the page
+trips() {
+	local name=$1 nr=$2 event=$tracing/events/tmem/tmem_request/enable
+	shift 2
+	echo 65536 >$tracing/buffer_size_kb; echo 1 >$event; quiet "$@"; echo 0 >$event
+	awk -v nr=$nr '/ op=get/ { for (i = 1; i <= NF; i++) { split($i, a, "="); v[a[1]] = a[2] }
+	                           if (v["vector"] == nr && v["done"] == 1) print v["ns"] / nr }' $tracing/trace | sort -n |
+		awk -v name=$name '{ ns[NR] = $1 } END { if (NR > 1000) printf "= %s %.2f\n", name, ns[int(NR / 2)] }'
+	echo 1024 >$tracing/buffer_size_kb
+}
+$bench memory MEMORY
+echo all >$hcache/admission
+for i in $(seq $((SIZE / 32))); do cat /share/content; done >file; sync
+evict="$bench reclaim ALL"; read="$bench read file SIZE"
+for i in 1 2; do quiet $evict; quiet $read; done
+counted put named put $evict
+counted get named get $read
+quiet $evict; trips run 32 $read
+echo 0 >/sys/block/$VM_DISK/queue/read_ahead_kb
+quiet $evict; trips single 1 $read
+'''
+# What counts here are instructions, but not those of polling; and while a guest sleeps its clock leaps
+EXITS = "bench='/share/bench -c'\n" + UNIT_HCACHE + r'''
+requests() { echo $(($(cat $hcache/put_requests) + $(cat $hcache/get_requests))); }
+exits() { echo $(($(cat /sys/kernel/debug/virtio_tmem/kicks) + $(cat /sys/kernel/debug/virtio_tmem/interrupts))); }
+echo 1 >$hcache/enabled; quiet $evict; quiet $read
+nr=$(requests) out=$(exits); quiet $evict; quiet $read
+echo "= requests $(($(requests) - nr))"; echo "= exits $(($(exits) - out))"
+'''
+
+
+def virtio(options):
+    size, memory = (64, 256) if options.quick else (384, 1024)
+
+    def script(text, size, memory):
+        for name, value in (('SIZE', size), ('MEMORY', memory), ('ALL', size + 64)):
+            text = text.replace(name, str(value))
+        return text
+
+    def guest(size, memory, *more):
+        return ['--mem', f'{size + memory + 256}M', *FAST, '--transport', 'virtio', '--pool', '1G', *more]
+
+    cases = [Case('uml', guest(size, memory), script(VIRTIO, size, memory)),
+             Case('qemu', guest(64, 64, '--guest', 'qemu', '--smp', '1', '--accel', 'icount', '--append', 'virtio_tmem.spin_us=0'),
+                  script(EXITS, 64, 64))]
+
+    def share(what, count):
+        return lambda run: 100 * run['uml'][f'{what}.{count}'] / run['uml'][f'{what}.vectors']
+
+    figures = [Figure('memcpy, cold', 'ns', of('uml', 'memcpy'))]
+    for label, trip, most in ('get, one page', 'single', 4000), ('get, 32 pages, each', 'run', 1200):
+        figures += [Figure(label, 'ns', of('uml', trip), target=most),
+                    Figure(label, 'ns', of('uml', trip), 'memcpy', of('uml', 'memcpy'))]
+    for what in 'put', 'get':
+        figures += [Figure(f'{what}: kicks per 100 vectors', '', share(what, 'kicks'), target=1),
+                    Figure(f'{what}: answers polled for, of 100', '', share(what, 'spins_won'))]
+    figures += [Figure('put, QEMU', 'insns', lambda run: run['qemu']['put.reclaim'] - run['qemu']['drop.reclaim']),
+                Figure('get, QEMU', 'insns', lambda run: run['qemu']['hit.read'] - run['qemu']['hole.read'] + run['qemu']['clear']),
+                Figure('requests per exit, QEMU', '', lambda run: run['qemu']['requests'] / run['qemu']['exits'])]
+    return Part('virtio', 'Pages that travel to tmemd', 'Times are of the vectors, in a UML guest, and include the trace. '
+                'Instructions are of x86-64, counted by QEMU, of a page, in a guest that sleeps for each answer.', cases, figures)
 
 
 # ---- idle: enough memory ----
@@ -331,4 +407,4 @@ def make(options):
                 plot='lines')
 
 
-PARTS = {'unit': unit, 'idle': idle, 'stream': stream, 'swap': swap, 'make': make}
+PARTS = {'unit': unit, 'virtio': virtio, 'idle': idle, 'stream': stream, 'swap': swap, 'make': make}
