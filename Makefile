@@ -27,7 +27,7 @@ kernel-debug: ## build the x86-64 kernel with lockdep, KASAN and fault injection
 qemu: ## build the QEMU that has the device of transcendent memory, and print where it is
 	@scripts/build-qemu
 
-demo: ## a small guest reads files and walks through memory, without and with a store; TRANSPORT=virtio: two guests: build/demo/
+demo: ## two guests read files, with memory divided and with a pool; TRANSPORT=loop: one guest, which swaps, too: build/demo/
 	@scripts/demo
 
 bench-guest: ## what a page costs, and what it gains, beside zswap, zram and a disk (an hour): build/bench/
