@@ -61,3 +61,30 @@ smp_coherence()
 	coherence "hazards" --guest qemu --debug --smp 2 --mem 128M --fs "$fs" --with "mkfs.$fs" --timeout 900 "$@" -- -r 10
 	coherence "random, threads, switching hcache" --guest qemu --debug --smp 2 --mem 128M --fs "$fs" --timeout 600 -- -x -t 3 -r 20 random
 }
+
+# start_daemon ARGUMENT...: a tmemd of the test's own, with its sockets in $tmp/sockets; $keeper is its process
+start_daemon()
+{
+	local daemon build='import sys; sys.path[:0] = sys.argv[1:3]; import store; print(store.build(sys.argv[3]))'
+
+	daemon=$(python3 -B -c "$build" "$repo/tools/testing/tmem/vmlib" "$repo/scripts" tmemd)
+	tmemctl=$(python3 -B -c "$build" "$repo/tools/testing/tmem/vmlib" "$repo/scripts" tmemctl)
+	if [ ! -x "$daemon" ] || [ ! -x "$tmemctl" ]; then
+		fail "the tools do not build"
+		finish
+	fi
+	mkdir "$tmp/sockets"
+	"$daemon" --socket "$tmp/sockets" "$@" 2>"$tmp/log" &
+	keeper=$!
+	trap 'kill $keeper 2>/dev/null; wait $keeper; rm -rf "$tmp"' EXIT
+	for _ in $(seq 100); do
+		[ ! -S "$tmp/sockets/control" ] || break
+		sleep 0.1
+	done
+}
+
+# field CLIENT NAME: of what tmemctl says of a client
+field()
+{
+	"$tmemctl" --socket "$tmp/sockets" --json show "$1" | sed -n "s/.*\"$2\":\([a-z0-9]*\).*/\1/p"
+}
