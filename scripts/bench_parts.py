@@ -213,13 +213,14 @@ def virtio(options):
         figures += [Figure(label, 'ns', of('uml', trip), target=most),
                     Figure(label, 'ns', of('uml', trip), 'memcpy', of('uml', 'memcpy'))]
     for what in 'put', 'get':
-        figures += [Figure(f'{what}: kicks per 100 vectors', '', share(what, 'kicks'), target=1),
-                    Figure(f'{what}: answers polled for, of 100', '', share(what, 'spins_won'))]
+        figures += [Figure(f'{what}: kicks, of 100', '', share(what, 'kicks'), target=1),
+                    Figure(f'{what}: polled for, of 100', '', share(what, 'spins_won'))]
     figures += [Figure('put, QEMU', 'insns', lambda run: run['qemu']['put.reclaim'] - run['qemu']['drop.reclaim']),
                 Figure('get, QEMU', 'insns', lambda run: run['qemu']['hit.read'] - run['qemu']['hole.read'] + run['qemu']['clear']),
                 Figure('requests per exit, QEMU', '', lambda run: run['qemu']['requests'] / run['qemu']['exits'])]
-    return Part('virtio', 'Pages that travel to tmemd', 'Times are of the vectors, in a UML guest, and include the trace. '
-                'Instructions are of x86-64, counted by QEMU, of a page, in a guest that sleeps for each answer.', cases, figures)
+    return Part('virtio', 'Pages that travel to tmemd',
+                'Times are of the vectors, in a UML guest, and include the trace.  of 100: vectors.  Instructions '
+                'are of x86-64, counted by QEMU, of a page, in a guest that sleeps for each answer.', cases, figures)
 
 
 # ---- idle: enough memory ----
