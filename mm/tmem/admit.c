@@ -52,6 +52,15 @@ void tmem_rate_add(struct tmem_rate *rate, u64 sum, u64 nr)
 	rate->nr = rate->nr * 3 / 4 + nr;
 }
 
+/* Costs vary more than they change: half of the past is gone after 11 steps */
+static void cost_add(struct tmem_rate *cost, u64 sum, u64 nr)
+{
+	if (!nr)
+		return;
+	cost->sum = cost->sum * 15 / 16 + sum;
+	cost->nr = cost->nr * 15 / 16 + nr;
+}
+
 /**
  * tmem_admit_share - how many of a thousand stored pages are hit
  * @m: what was measured
@@ -138,12 +147,12 @@ static void step(struct tmem_hcache *hc)
 
 	lockdep_assert_held(&admit->lock);
 	read_totals(hc, &now);
-	tmem_rate_add(&m->put, now.put_ns - last->put_ns,
-		      now.put_pages - last->put_pages);
-	tmem_rate_add(&m->get, now.get_ns - last->get_ns,
-		      now.get_pages - last->get_pages);
-	tmem_rate_add(&m->disk, now.disk_ns - last->disk_ns,
-		      now.disk_pages - last->disk_pages);
+	cost_add(&m->put, now.put_ns - last->put_ns,
+		 now.put_pages - last->put_pages);
+	cost_add(&m->get, now.get_ns - last->get_ns,
+		 now.get_pages - last->get_pages);
+	cost_add(&m->disk, now.disk_ns - last->disk_ns,
+		 now.disk_pages - last->disk_pages);
 	tmem_rate_add(&m->hits, now.hits - last->hits,
 		      now.stored - last->stored);
 	*last = now;
