@@ -31,6 +31,7 @@ static struct {
 	u64 out;
 	u32 cursor;
 	bool stuck;
+	bool short_of;
 	bool complained;
 } pool;
 
@@ -54,13 +55,14 @@ static void punch(u32 first, u32 nr)
 		 strerror(errno));
 }
 
-/* Has the system provide the memory of frames in a row */
-static int populate(u32 first, u32 nr)
+/* Has the system provide memory */
+static int populate(void *at, size_t bytes)
 {
-	if (!options.prealloc || !nr)
+	if (!options.prealloc || !bytes ||
+	    !madvise(at, bytes, MADV_POPULATE_WRITE))
 		return 0;
-	return madvise(tstore_frame_addr(store, first), (size_t)nr << PAGE_SHIFT,
-		       MADV_POPULATE_WRITE) ? -errno : 0;
+	/* That is where an access would have raised SIGBUS: the file is full */
+	return errno == EFAULT ? -ENOSPC : -errno;
 }
 
 static int by_number(const void *a, const void *b)
@@ -109,10 +111,13 @@ static void grow(u64 nr)
 		pool.cursor = tstore_next_out(store, pool.cursor);
 		if (pool.cursor == ~0U)
 			break;
-		err = populate(pool.cursor, 1);
+		err = populate(tstore_frame_addr(store, pool.cursor),
+			       PAGE_SIZE);
 		if (err) {
-			log_warn("no memory for a larger pool: %s; it is tried again every second",
-				 strerror(-err));
+			if (!pool.short_of)
+				log_warn("no memory for a larger pool: %s; it is tried again every second",
+					 strerror(-err));
+			pool.short_of = true;
 			pool.stuck = true;
 			break;
 		}
@@ -169,25 +174,20 @@ static void punch_out(void)
 /* All that is in, and the metadata */
 static int populate_all(void)
 {
-	u64 first = 0, end;
 	u8 *frames = tstore_frame_addr(store, 0);
-	int err;
+	u64 first = 0, end;
+	int err = populate(frames - pool.metadata, pool.metadata);
 
-	if (!options.prealloc)
-		return 0;
-	if (madvise(frames - pool.metadata, pool.metadata, MADV_POPULATE_WRITE))
-		return -errno;
-	while (first < pool.frames) {
+	while (!err && first < pool.frames) {
 		end = tstore_next_out(store, first);
 		if (end > pool.frames)
 			end = pool.frames;
-		err = populate(first, end - first);
-		if (err)
-			return err;
+		err = populate(frames + (first << PAGE_SHIFT),
+			       (end - first) << PAGE_SHIFT);
 		for (first = end; tstore_next_out(store, first) == first; )
 			first++;
 	}
-	return 0;
+	return err;
 }
 
 /**
@@ -221,7 +221,7 @@ int pool_start(int fd, bool again)
 	}
 	while (pool_step())
 		;
-	err = populate_all();
+	err = options.prealloc ? populate_all() : 0;
 	if (err)
 		log_error("--prealloc: no memory for %llu MiB: %s; make the pool smaller",
 			  (unsigned long long)options.size >> 20,
@@ -241,6 +241,7 @@ int pool_resize(u64 bytes)
 		return -EINVAL;
 	env_write_once(state->size, bytes);
 	pool.stuck = false;
+	pool.short_of = false;
 	return 0;
 }
 
@@ -253,7 +254,7 @@ void pool_look(struct pool_size *out)
 	out->goal = state->size;
 	out->max = options.max_size;
 	out->metadata = pool.metadata;
-	out->stuck = pool.stuck && pool.out < out_for(state->size);
+	out->stuck = pool.stuck && pool.out != out_for(state->size);
 	out->size = pool.out == out_for(state->size) ? state->size :
 		pool.metadata + ((pool.frames - pool.out) << PAGE_SHIFT);
 }

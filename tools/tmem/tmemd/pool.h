@@ -13,7 +13,8 @@
  * @goal: what it is on its way to
  * @max: most that it could be
  * @metadata: the part of it that holds no pages
- * @stuck: what is above @goal holds pages that must stay
+ * @stuck: what is above @goal holds pages that must stay, or there is no memory
+ *	for what is below
  */
 struct pool_size {
 	u64 size;

@@ -355,6 +355,10 @@ static int size_step(struct conn *conn)
 	struct pool_size size;
 
 	pool_look(&size);
+	if (size.stuck && size.goal == conn->number && size.size < size.goal)
+		return refuse(conn, ENOMEM,
+			      "the pool has %llu KiB, and the system has no memory for more at present",
+			      (unsigned long long)size.size >> 10);
 	if (size.stuck && size.goal == conn->number)
 		return refuse(conn, ENOSPC,
 			      "the pool has %llu KiB, and the rest must stay at present",
