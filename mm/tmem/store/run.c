@@ -472,11 +472,9 @@ static int tstore_get_slice(struct tstore *s, const struct tstore_key *key,
 	spin_lock(&sh->L2_lock);
 	if (!tstore_key_alive(key))
 		err = -ENXIO;
+	else if (!tstore_get_ahead(s, sh, key, index))
+		err = -ENOENT;
 	for (i = 0; !err && i < *nr; i++) {
-		if (!tstore_get_ahead(s, sh, key, index + i)) {
-			err = -ENOENT;
-			break;
-		}
 		dst = env_data_map(data, at + i);
 		err = tstore_get_page_locked(s, sh, key, index + i,
 					     i + 1 < *nr, dst, &link);
