@@ -40,25 +40,20 @@
 
 /**
  * tmem_rate_add - add what was measured since the last step
- * @rate: of the past, three quarters count at each step: half is gone after 2.4
+ * @rate: where to
  * @sum: of what was measured
  * @nr: on how many pages; 0: there is no news
+ * @forget: TMEM_HITS_FORGET or TMEM_COST_FORGET: 1/2^@forget of the past
  */
-void tmem_rate_add(struct tmem_rate *rate, u64 sum, u64 nr)
+void tmem_rate_add(struct tmem_rate *rate, u64 sum, u64 nr, unsigned int forget)
 {
-	if (!nr)
-		return;
-	rate->sum = rate->sum * 3 / 4 + sum;
-	rate->nr = rate->nr * 3 / 4 + nr;
-}
+	unsigned int keep = (1 << forget) - 1;
 
-/* Costs vary more than they change: half of the past is gone after 11 steps */
-static void cost_add(struct tmem_rate *cost, u64 sum, u64 nr)
-{
 	if (!nr)
 		return;
-	cost->sum = cost->sum * 15 / 16 + sum;
-	cost->nr = cost->nr * 15 / 16 + nr;
+	/* Rounded down, so that what is small is forgotten, too */
+	rate->sum = (rate->sum * keep >> forget) + sum;
+	rate->nr = (rate->nr * keep >> forget) + nr;
 }
 
 /**
@@ -147,14 +142,14 @@ static void step(struct tmem_hcache *hc)
 
 	lockdep_assert_held(&admit->lock);
 	read_totals(hc, &now);
-	cost_add(&m->put, now.put_ns - last->put_ns,
-		 now.put_pages - last->put_pages);
-	cost_add(&m->get, now.get_ns - last->get_ns,
-		 now.get_pages - last->get_pages);
-	cost_add(&m->disk, now.disk_ns - last->disk_ns,
-		 now.disk_pages - last->disk_pages);
+	tmem_rate_add(&m->put, now.put_ns - last->put_ns,
+		      now.put_pages - last->put_pages, TMEM_COST_FORGET);
+	tmem_rate_add(&m->get, now.get_ns - last->get_ns,
+		      now.get_pages - last->get_pages, TMEM_COST_FORGET);
+	tmem_rate_add(&m->disk, now.disk_ns - last->disk_ns,
+		      now.disk_pages - last->disk_pages, TMEM_COST_FORGET);
 	tmem_rate_add(&m->hits, now.hits - last->hits,
-		      now.stored - last->stored);
+		      now.stored - last->stored, TMEM_HITS_FORGET);
 	*last = now;
 	WRITE_ONCE(admit->next, jiffies + STEP);
 	atomic_set(&admit->fresh, 0);
