@@ -282,7 +282,7 @@ def settled(samples, phase, good):
 
 
 def few_puts(stored, hits, misses, lost):
-    return stored <= 0.6 * (hits + misses + lost)   # a sample may be of every second page
+    return stored <= 0.5 * (hits + misses + lost)
 
 
 def many_hits(stored, hits, misses, lost):
@@ -317,7 +317,7 @@ def stream(options):
                                   settled(run[case]['sample'], phase, good), target=5))
     return Part('stream', f'{mib} MiB that are read once, in a guest of {mem} MiB with a pool of {pool} MiB',
                 f'Times are of a page.  The default of admission is {options.admission}.  '
-                'puts fall: how long until they are 60 % of the pages read, or fewer, '
+                'puts fall: how long until they are half of the pages read, or fewer, '
                 f'when reading the same {again} MiB is followed by the stream.  hits rise: until they are 80 % of the pages read, '
                 'when the stream is followed by those.', cases, figures)
 

@@ -33,7 +33,6 @@
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
 #include <linux/module.h>
-#include <linux/swap.h>
 #include <linux/virtio_config.h>
 
 #include "virtio_tmem.h"
@@ -325,7 +324,7 @@ unlock:
 /* ---- a vector on its way ---- */
 
 static int try_add(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf,
-		   unsigned int *out, bool *kicked)
+		   unsigned int *out)
 {
 	struct scatterlist *sgs[] = { buf->out, buf->in };
 	bool kick = false;
@@ -346,7 +345,6 @@ static int try_add(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf,
 		atomic_inc(&q->kicking);
 	}
 	spin_unlock_irq(&q->lock);
-	*kicked = kick;
 	if (kick) {
 		virtqueue_notify(q->vq);
 		if (atomic_dec_and_test(&q->kicking))
@@ -360,8 +358,7 @@ static int try_add(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf,
  * memory for a table of descriptors, until others are done.  Or it cannot be
  * mapped; that need not end, so nobody waits for it for ever.
  */
-static int add(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf,
-	       bool *kicked)
+static int add(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf)
 {
 	unsigned long end = jiffies + PATIENCE;
 	unsigned int out;
@@ -369,7 +366,7 @@ static int add(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf,
 
 	reinit_completion(&buf->done);
 	for (;;) {
-		err = try_add(q, buf, &out, kicked);
+		err = try_add(q, buf, &out);
 		if (err != -ENOSPC && err != -ENOMEM)
 			break;
 		if (!out && time_after(jiffies, end))
@@ -380,15 +377,10 @@ static int add(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf,
 	return err;
 }
 
-/*
- * Poll for a while; returns true if the buffer is done.  kswapd, for which nobody
- * waits, leaves the processor to others while a device that slept wakes up.
- */
-static bool poll(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf,
-		 bool kicked)
+/* Poll for a while; returns true if the buffer is done */
+static bool poll(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf)
 {
-	unsigned int us = kicked && current_is_kswapd() ? 0 : READ_ONCE(spin_us);
-	u64 end = ktime_get_ns() + (u64)us * NSEC_PER_USEC;
+	u64 end = ktime_get_ns() + (u64)READ_ONCE(spin_us) * NSEC_PER_USEC;
 	bool done = false, stop;
 
 	do {
@@ -433,12 +425,11 @@ static void sleep(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf)
 /* Returns 0 if there is an answer, or there may be one next time */
 static int carry(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf)
 {
-	bool kicked;
-	int err = add(q, buf, &kicked);
+	int err = add(q, buf);
 
 	if (err == -EIO)
 		virtio_tmem_give_up(q->vt);
-	else if (!err && !poll(q, buf, kicked))
+	else if (!err && !poll(q, buf))
 		sleep(q, buf);
 	return READ_ONCE(q->dead) ? -EIO : 0;
 }

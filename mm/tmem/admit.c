@@ -40,20 +40,16 @@
 
 /**
  * tmem_rate_add - add what was measured since the last step
- * @rate: where to
+ * @rate: of the past, three quarters count at each step: half is gone after 2.4
  * @sum: of what was measured
  * @nr: on how many pages; 0: there is no news
- * @forget: TMEM_HITS_FORGET or TMEM_COST_FORGET: 1/2^@forget of the past
  */
-void tmem_rate_add(struct tmem_rate *rate, u64 sum, u64 nr, unsigned int forget)
+void tmem_rate_add(struct tmem_rate *rate, u64 sum, u64 nr)
 {
-	unsigned int keep = (1 << forget) - 1;
-
 	if (!nr)
 		return;
-	/* Rounded down, so that what is small is forgotten, too */
-	rate->sum = (rate->sum * keep >> forget) + sum;
-	rate->nr = (rate->nr * keep >> forget) + nr;
+	rate->sum = rate->sum * 3 / 4 + sum;
+	rate->nr = rate->nr * 3 / 4 + nr;
 }
 
 /**
@@ -143,13 +139,13 @@ static void step(struct tmem_hcache *hc)
 	lockdep_assert_held(&admit->lock);
 	read_totals(hc, &now);
 	tmem_rate_add(&m->put, now.put_ns - last->put_ns,
-		      now.put_pages - last->put_pages, TMEM_COST_FORGET);
+		      now.put_pages - last->put_pages);
 	tmem_rate_add(&m->get, now.get_ns - last->get_ns,
-		      now.get_pages - last->get_pages, TMEM_COST_FORGET);
+		      now.get_pages - last->get_pages);
 	tmem_rate_add(&m->disk, now.disk_ns - last->disk_ns,
-		      now.disk_pages - last->disk_pages, TMEM_COST_FORGET);
+		      now.disk_pages - last->disk_pages);
 	tmem_rate_add(&m->hits, now.hits - last->hits,
-		      now.stored - last->stored, TMEM_HITS_FORGET);
+		      now.stored - last->stored);
 	*last = now;
 	WRITE_ONCE(admit->next, jiffies + STEP);
 	atomic_set(&admit->fresh, 0);

@@ -29,10 +29,8 @@
 #include <linux/ktime.h>
 #include <linux/memcontrol.h>
 #include <linux/pagevec.h>
-#include <linux/sched/cputime.h>
 #include <linux/sched/mm.h>
 #include <linux/srcu.h>
-#include <linux/swap.h>
 
 #include "internal.h"
 
@@ -173,16 +171,6 @@ static void put_finish(struct tmem_io *io)
 	tmem_flush_range(hc, key, folio->index, folio->index + done - 1);
 }
 
-/*
- * A clock for what a put takes.  kswapd works ahead, so nobody waits while it
- * waits for the store; what it takes from others then is the processor.
- */
-static u64 put_clock(void)
-{
-	return current_is_kswapd() ? task_sched_runtime(current) :
-				     ktime_get_ns();
-}
-
 /* A vector is nearly always of one filesystem */
 static void put_measured(struct tmem_vec *vec, u64 ns)
 {
@@ -205,7 +193,7 @@ static void put_measured(struct tmem_vec *vec, u64 ns)
 void __tmem_hcache_put(struct folio_batch *folios)
 {
 	struct tmem_vec *vec = tmem_vec_get(PUT_GFP);
-	u64 start = put_clock();
+	u64 start = ktime_get_ns();
 	unsigned int i;
 	int srcu;
 
@@ -219,7 +207,7 @@ void __tmem_hcache_put(struct folio_batch *folios)
 		for (i = 0; i < vec->nr; i++)
 			put_finish(&vec->ios[i]);
 		if (vec->nr)
-			put_measured(vec, put_clock() - start);
+			put_measured(vec, ktime_get_ns() - start);
 		tmem_vec_put(vec);
 	}
 	srcu_read_unlock(&tmem_srcu, srcu);

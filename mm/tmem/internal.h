@@ -185,14 +185,6 @@ enum tmem_verdict {
 	TMEM_VERDICT_SAMPLED,
 };
 
-/*
- * What is forgotten of the past at each step: of hits a quarter, so that half is
- * gone after 2.4 steps, and of costs, which vary more than they change, a
- * sixteenth: 11 steps
- */
-#define TMEM_HITS_FORGET	2
-#define TMEM_COST_FORGET	4
-
 /**
  * struct tmem_rate - a mean that forgets
  * @sum: of what was measured
@@ -298,7 +290,7 @@ static inline void tmem_flush_range(struct tmem_hcache *hc,
 		tmem_flush_queue(hc->id, key, first, nr > U32_MAX ? 0 : nr);
 }
 
-void tmem_rate_add(struct tmem_rate *rate, u64 sum, u64 nr, unsigned int forget);
+void tmem_rate_add(struct tmem_rate *rate, u64 sum, u64 nr);
 unsigned int tmem_admit_share(const struct tmem_measured *m);
 unsigned int tmem_admit_needed(const struct tmem_measured *m);
 unsigned int tmem_admit_sample(const struct tmem_measured *m);

@@ -23,23 +23,17 @@ static void rate_forgets(struct kunit *test)
 	int i;
 
 	KUNIT_EXPECT_EQ(test, tmem_rate_mean(&rate), 0);
-	tmem_rate_add(&rate, 5000, 10, TMEM_HITS_FORGET);
+	tmem_rate_add(&rate, 5000, 10);
 	KUNIT_EXPECT_EQ(test, tmem_rate_mean(&rate), 500);
 	/* No news change nothing */
 	for (i = 0; i < 100; i++)
-		tmem_rate_add(&rate, 0, 0, TMEM_HITS_FORGET);
+		tmem_rate_add(&rate, 0, 0);
 	KUNIT_EXPECT_EQ(test, tmem_rate_mean(&rate), 500);
 	/* Steps of STEP: within 5 seconds the past counts for less than 1 % */
 	for (i = 0; i < 4 * 5; i++)
-		tmem_rate_add(&rate, 100 * 1000, 1000, TMEM_HITS_FORGET);
+		tmem_rate_add(&rate, 100 * 1000, 1000);
 	KUNIT_EXPECT_GE(test, tmem_rate_mean(&rate), 100);
 	KUNIT_EXPECT_LE(test, tmem_rate_mean(&rate), 104);
-	/* A step is an eighth or less of what is known of costs */
-	for (i = 0; i < 100; i++)
-		tmem_rate_add(&rate, 100 * 1000, 1000, TMEM_COST_FORGET);
-	tmem_rate_add(&rate, 900 * 1000, 1000, TMEM_COST_FORGET);
-	KUNIT_EXPECT_GT(test, tmem_rate_mean(&rate), 100);
-	KUNIT_EXPECT_LE(test, tmem_rate_mean(&rate), 200);
 }
 
 static void share_needed(struct kunit *test)
