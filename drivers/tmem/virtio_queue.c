@@ -426,11 +426,13 @@ static void sleep(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf)
 static int carry(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf)
 {
 	int err = add(q, buf);
+	u64 start = ktime_get_ns();
 
 	if (err == -EIO)
 		virtio_tmem_give_up(q->vt);
 	else if (!err && !poll(q, buf))
 		sleep(q, buf);
+	buf->waited_ns += ktime_get_ns() - start;
 	return READ_ONCE(q->dead) ? -EIO : 0;
 }
 
@@ -441,7 +443,8 @@ static int carry(struct virtio_tmem_queue *q, struct virtio_tmem_buf *buf)
  * @nr: how many
  *
  * Context: Process context, may sleep; does not enter reclaim.
- * Return: 0, or -EIO if the device is dead.
+ * Return: for how many microseconds the caller had nothing to do but to
+ * wait, or -EIO if the device is dead.
  */
 int virtio_tmem_submit(struct tmem_transport *t, struct tmem_io *ios,
 		       unsigned int nr)
@@ -451,8 +454,9 @@ int virtio_tmem_submit(struct tmem_transport *t, struct tmem_io *ios,
 	struct virtio_tmem_queue *q = &vt->queues[cpu % vt->nr_queues];
 	struct virtio_tmem_buf *buf = get_buf(q);
 	unsigned int i, n;
-	int err = 0;
+	int err = 0, waited;
 
+	buf->waited_ns = 0;
 	for (i = 0; i < nr; i += n) {
 		n = fill(vt, buf, ios + i, nr - i);
 		if (!n) {
@@ -466,6 +470,7 @@ int virtio_tmem_submit(struct tmem_transport *t, struct tmem_io *ios,
 			err = carry(q, buf);
 		take_answers(buf, ios + i, n);
 	}
+	waited = min_t(u64, buf->waited_ns / NSEC_PER_USEC, INT_MAX);
 	put_buf(q, buf);
-	return err;
+	return err ?: waited;
 }

@@ -36,6 +36,7 @@ enum virtio_tmem_count {
  * @node: in the list of idle buffers
  * @done: the device has returned it, or will not touch it any more
  * @len: how many bytes of the answers the device claims to have written
+ * @waited_ns: for how long the device was waited for, for this vector
  * @out: pieces that the device reads
  * @in: pieces that it writes, in the same table
  * @head: what the buffer begins with
@@ -49,6 +50,7 @@ struct virtio_tmem_buf {
 	struct list_head node;
 	struct completion done;
 	u32 len;
+	u64 waited_ns;
 	struct scatterlist out[PIECES_MAX];
 	struct scatterlist *in;
 

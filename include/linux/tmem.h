@@ -46,7 +46,9 @@ struct tmem_io {
  * reclaim: it may sleep, must not allocate memory with anything that enters
  * reclaim, and is never called with a spinlock held.  Calls run concurrently.
  * On return every request has a status, also when the carrier died: -EIO.
- * Return: 0, or -EIO when the carrier is dead for good.
+ * Return: for how many microseconds the caller had nothing to do but to wait, in
+ * which others had the CPU if they wanted it; or -EIO when the carrier is dead
+ * for good.
  */
 struct tmem_transport_ops {
 	const char *name;

@@ -132,7 +132,7 @@ void tmem_submit(struct tmem_vec *vec)
 	struct tmem_transport *t;
 	unsigned int i;
 	ktime_t start = 0;
-	int srcu, err = -EIO;
+	int srcu, ret = -EIO;
 
 	/* A request that nobody answers has failed */
 	for (i = 0; i < vec->nr; i++)
@@ -142,10 +142,11 @@ void tmem_submit(struct tmem_vec *vec)
 	srcu = srcu_read_lock(&tmem_srcu);
 	t = srcu_dereference(active, &tmem_srcu);
 	if (t)
-		err = tmem_carry(t, vec);
+		ret = tmem_carry(t, vec);
 	srcu_read_unlock(&tmem_srcu, srcu);
-	if (t && err)
-		pr_warn_ratelimited("transport failed: error %d\n", err);
+	vec->waited_us = max(ret, 0);
+	if (t && ret < 0)
+		pr_warn_ratelimited("transport failed: error %d\n", ret);
 	for (i = 0; i < vec->nr; i++)
 		if (vec->ios[i].req.op == TMEM_OP_PUT &&
 		    vec->ios[i].req.status == -ENXIO)

@@ -98,12 +98,12 @@ static void forget(struct tmem_transport *t)
  * @vec: the requests, with the status of requests that nobody answers
  *
  * Context: Process context, may sleep; does not enter reclaim.
- * Return: 0 or -EIO.
+ * Return: for how many microseconds the carrier was waited for, or -EIO.
  */
 int tmem_fault_submit(struct tmem_transport *t, struct tmem_vec *vec)
 {
 	unsigned int nr = vec->nr, first = 0, i;
-	int err = 0;
+	int err = 0, waited = 0, ret;
 
 	if (should_fail(&fault_delay, 1))
 		usleep_range(100, 5000);
@@ -116,13 +116,18 @@ int tmem_fault_submit(struct tmem_transport *t, struct tmem_vec *vec)
 	for (i = 0; i <= nr; i++) {
 		if (i < nr && !is_left_out(vec, &vec->ios[i].req))
 			continue;
-		if (i > first && t->ops->submit(t, &vec->ios[first], i - first))
-			err = -EIO;
+		if (i > first) {
+			ret = t->ops->submit(t, &vec->ios[first], i - first);
+			if (ret < 0)
+				err = ret;
+			else
+				waited += ret;
+		}
 		first = i + 1;
 	}
 	for (i = 0; i < nr; i++)
 		spoil(vec, &vec->ios[i].req);
-	return err;
+	return err ?: waited;
 }
 
 static int __init fault_init(void)

@@ -171,14 +171,19 @@ static void put_finish(struct tmem_io *io)
 	tmem_flush_range(hc, key, folio->index, folio->index + done - 1);
 }
 
-/* A vector is nearly always of one filesystem */
+/*
+ * A vector is nearly always of one filesystem.  While kswapd waits it takes
+ * nothing from anybody; if reclaim falls behind for it, others begin to put, and
+ * theirs counts.
+ */
 static void put_measured(struct tmem_vec *vec, u64 ns)
 {
+	u64 free = current_is_kswapd() ? vec->waited_us * NSEC_PER_USEC : 0;
 	struct folio *folio = page_folio(vec->ios[0].page);
 	struct tmem_hcache *hc = mapping_hcache(folio->mapping);
 	unsigned int nr = tmem_vec_pages(vec);
 
-	tmem_count(hc, HCACHE_PUT_NS, ns);
+	tmem_count(hc, HCACHE_PUT_NS, ns - min(ns, free));
 	tmem_count(hc, HCACHE_PUT_PAGES, nr);
 	tmem_admit_update(hc, nr);
 }

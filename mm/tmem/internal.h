@@ -31,11 +31,13 @@ struct tmem_key {
  * struct tmem_vec - a vector under construction; preallocated, see core.c
  * @nr: requests in it
  * @swap: they are of swapped pages, which must not be lost
+ * @waited_us: for how long tmem_submit() had nothing to do but to wait
  * @ios: the requests
  */
 struct tmem_vec {
 	unsigned int nr;
 	bool swap;
+	unsigned int waited_us;
 	struct tmem_io ios[TMEM_VEC_MAX];
 };
 
@@ -203,7 +205,7 @@ static inline u64 tmem_rate_mean(const struct tmem_rate *rate)
 /**
  * struct tmem_measured - what decides whether puts pay
  * @verdict: whether they do
- * @sample: one folio in so many is put, if they do not
+ * @sample: of a thousand folios, how many are put if they do not
  * @put: nanoseconds for pages that were put
  * @get: for pages that were got
  * @disk: for pages that the disk has read; requests that it had at the same
