@@ -13,15 +13,15 @@
  *
  *	h > Tp / (Td - Tg).
  *
- * All four are measured for each pool.  While puts do not pay, one folio in
- * some is put nevertheless, so that a change of h is noticed; in runs, as folios
- * that are evicted together are often read together, and a lone hit saves no
- * read.
+ * All four are measured for each pool.  While puts do not pay, some folios are
+ * put nevertheless, so that a change of h is noticed; in runs, as folios that are
+ * evicted together are often read together, and a lone hit saves no read.
  *
- * A page had to be read from the disk before it could be evicted.  So if one
- * folio in n is put, and in vain, reading is slowed down by Tp / (n * Td); n is
- * chosen to keep this below WASTE.  It may be 1: then h does not matter, which
- * helps a workload whose cycle is longer than the memory of the measurement.
+ * A page had to be read from the disk before it could be evicted.  So if a share
+ * s of the folios is put, and in vain, reading is slowed down by s * Tp / Td; s
+ * is what keeps this below WASTE.  It may be all of them: then h does not matter,
+ * which helps a workload whose cycle is longer than the memory of the
+ * measurement.
  */
 #include <linux/blkdev.h>
 #include <linux/part_stat.h>
@@ -32,9 +32,10 @@
 #define STEP_MIN	64		/* if so many pages were put, */
 #define STEP_MAX	4096		/* or as soon as so many were */
 #define LEARN		512		/* before this many no page is refused */
-#define WASTE		100		/* 1/100: a hundredth */
+#define WASTE		50		/* 1/50: two hundredths */
 #define SAMPLE_RUN	64		/* folios that are put in a row, */
-#define SAMPLE_MAX	1024		/* at least once in so many runs */
+#define SAMPLE_ALL	1000		/* so many runs of so many, */
+#define SAMPLE_MIN	1		/* and at least so many */
 
 /* ---- arithmetic ---- */
 
@@ -82,17 +83,17 @@ unsigned int tmem_admit_needed(const struct tmem_measured *m)
 }
 
 /**
- * tmem_admit_sample - how often to put a folio, though it does not pay
+ * tmem_admit_sample - how many folios to put, though it does not pay
  * @m: what was measured
  *
- * Return: n, for one folio in n.
+ * Return: 1 to 1000, of a thousand.
  */
 unsigned int tmem_admit_sample(const struct tmem_measured *m)
 {
 	u64 put = tmem_rate_mean(&m->put), disk = tmem_rate_mean(&m->disk);
 
-	return clamp_t(u64, DIV64_U64_ROUND_UP(put * WASTE, disk ?: 1), 1,
-		       SAMPLE_MAX);
+	return clamp_t(u64, div64_u64(disk * SAMPLE_ALL, put * WASTE ?: 1),
+		       SAMPLE_MIN, SAMPLE_ALL);
 }
 
 /**
@@ -106,7 +107,7 @@ enum tmem_verdict tmem_admit_judge(const struct tmem_measured *m)
 	if (!m->disk.nr ||
 	    (m->verdict == TMEM_VERDICT_LEARNING && m->hits.nr < LEARN))
 		return TMEM_VERDICT_LEARNING;
-	if (tmem_admit_sample(m) == 1)
+	if (tmem_admit_sample(m) == SAMPLE_ALL)
 		return TMEM_VERDICT_CHEAP;
 	if (tmem_admit_share(m) > tmem_admit_needed(m))
 		return TMEM_VERDICT_PAYS;
@@ -186,13 +187,15 @@ void tmem_admit_update(struct tmem_hcache *hc, unsigned int nr)
  */
 bool tmem_admit_folio(struct tmem_hcache *hc)
 {
-	unsigned long turn;
+	unsigned int run, sample;
 
 	if (READ_ONCE(hc->admit.m.verdict) != TMEM_VERDICT_SAMPLED)
 		return true;
-	turn = this_cpu_inc_return(hc->counts->nr[HCACHE_TURN]);
-	/* Reset meanwhile: all are put */
-	return turn / SAMPLE_RUN % (READ_ONCE(hc->admit.m.sample) ?: 1) == 0;
+	run = this_cpu_inc_return(hc->counts->nr[HCACHE_TURN]) / SAMPLE_RUN %
+		SAMPLE_ALL;
+	sample = READ_ONCE(hc->admit.m.sample);
+	/* As evenly as can be: whenever the sum of shares passes a whole */
+	return run * sample % SAMPLE_ALL < sample;
 }
 
 /**

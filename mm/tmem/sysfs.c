@@ -277,7 +277,7 @@ static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
 MEASURED(verdict, "%s", verdicts[m.verdict]);
 MEASURED(hit_share, "%u", tmem_admit_share(&m));
 MEASURED(hit_share_needed, "%u", tmem_admit_needed(&m));
-MEASURED(sample, "%u", m.verdict == TMEM_VERDICT_SAMPLED ? m.sample : 1);
+MEASURED(sample, "%u", m.verdict == TMEM_VERDICT_SAMPLED ? m.sample : 1000);
 MEASURED(put_ns, "%llu", tmem_rate_mean(&m.put));
 MEASURED(get_ns, "%llu", tmem_rate_mean(&m.get));
 MEASURED(disk_ns, "%llu", tmem_rate_mean(&m.disk));

@@ -62,10 +62,10 @@ static void verdicts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tmem_admit_judge(&m), TMEM_VERDICT_SAMPLED);
 	m = measured(1000, 1000, 10000, 112);
 	KUNIT_EXPECT_EQ(test, tmem_admit_judge(&m), TMEM_VERDICT_PAYS);
-	/* A put takes a hundredth of a read: whatever is hit */
-	m = measured(1000, 1000, 100000, 0);
+	/* A put takes two hundredths of a read: whatever is hit */
+	m = measured(1000, 1000, 50000, 0);
 	KUNIT_EXPECT_EQ(test, tmem_admit_judge(&m), TMEM_VERDICT_CHEAP);
-	m = measured(1001, 1000, 100000, 0);
+	m = measured(1001, 1000, 50000, 0);
 	KUNIT_EXPECT_EQ(test, tmem_admit_judge(&m), TMEM_VERDICT_SAMPLED);
 	/* All are hit, and all in vain */
 	m = measured(1000, 5000, 4000, 1000);
@@ -75,18 +75,21 @@ static void verdicts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tmem_admit_judge(&m), TMEM_VERDICT_LEARNING);
 }
 
-/* What is put in vain takes a hundredth of the time of reading, or less */
+/* What is put in vain takes two hundredths of the time of reading, or less */
 static void sample(struct kunit *test)
 {
 	struct tmem_measured m = measured(1000, 1000, 10000, 0);
 
-	KUNIT_EXPECT_EQ(test, tmem_admit_sample(&m), 10);
+	KUNIT_EXPECT_EQ(test, tmem_admit_sample(&m), 200);
 	m = measured(1010, 1000, 10000, 0);
-	KUNIT_EXPECT_EQ(test, tmem_admit_sample(&m), 11);
+	KUNIT_EXPECT_EQ(test, tmem_admit_sample(&m), 198);
 	m = measured(1000, 1000, 1000000, 0);
-	KUNIT_EXPECT_EQ(test, tmem_admit_sample(&m), 1);
+	KUNIT_EXPECT_EQ(test, tmem_admit_sample(&m), 1000);
 	m = measured(1000000, 1000, 1000, 0);
-	KUNIT_EXPECT_EQ(test, tmem_admit_sample(&m), 1024);
+	KUNIT_EXPECT_EQ(test, tmem_admit_sample(&m), 1);
+	/* Nothing was put */
+	m = measured(0, 1000, 1000, 0);
+	KUNIT_EXPECT_EQ(test, tmem_admit_sample(&m), 1000);
 }
 
 static void learning(struct kunit *test)
