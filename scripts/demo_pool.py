@@ -2,7 +2,7 @@
 """The demo of one pool for two guests: they read, in turn, files that neither has memory for.
 
 Four ways to give them memory: none beside their own; a fixed part for each; a pool of the same size for both; a pool of half
-of it. A guest that has nothing to do cannot lend its fixed part to the other one; in a pool its pages make room.
+of it, which is divided by what it is good for and packs pages. A guest that has nothing to do cannot lend its fixed part to the other one; in a pool its pages make room.
 """
 
 import json
@@ -26,11 +26,12 @@ GUESTS = ('a', 'b')
 MEM, MORE, SET = 128, 128, 192      # MiB: memory of a guest, its fixed part, its files
 ROUNDS, PASSES = 2, 3
 
-# name, memory of a guest, pool for both, what it is
-CONFIGS = (('off', MEM, 0, f'guests of {MEM} MiB'),
-           ('fixed', MEM + MORE, 0, f'guests of {MEM} + {MORE} MiB'),
-           ('pool', MEM, 2 * MORE, f'guests of {MEM} MiB, a pool of {2 * MORE} MiB for both'),
-           ('half', MEM, MORE, f'guests of {MEM} MiB, a pool of {MORE} MiB for both'))
+# name, memory of a guest, pool for both, more arguments of tmemd, what it is
+CONFIGS = (('off', MEM, 0, '', f'guests of {MEM} MiB'),
+           ('fixed', MEM + MORE, 0, '', f'guests of {MEM} + {MORE} MiB'),
+           ('pool', MEM, 2 * MORE, '', f'guests of {MEM} MiB, a pool of {2 * MORE} MiB for both'),
+           ('half', MEM, MORE, '--policy utility --codec lz4',
+            f'guests of {MEM} MiB, a pool of {MORE} MiB for both, packed with lz4'))
 
 # Runs in a guest, which reads when it is told to. Its lines: round, pass, seconds, disk reads, digest.
 GUEST = r'''
@@ -67,15 +68,16 @@ class Watch(threading.Thread):
 class Pool:
     """A tmemd for the two guests, while they run."""
 
-    def __init__(self, directory, size):
-        self.sockets, self.size, self.daemon, self.watch = directory / 'sockets', size, None, None
+    def __init__(self, directory, size, arguments):
+        self.sockets, self.size, self.more = directory / 'sockets', size, arguments.split()
+        self.daemon = self.watch = None
 
     def __enter__(self):
         if not self.size:
             return self
         shutil.rmtree(self.sockets, ignore_errors=True)
         self.sockets.mkdir(parents=True)
-        argv = [store.build(), '--socket', self.sockets, '--size', f'{self.size}M', '--prealloc']
+        argv = [store.build(), '--socket', self.sockets, '--size', f'{self.size}M', '--prealloc', *self.more]
         for name in GUESTS:
             argv += ['--client', f'name={name}']
         with open(self.sockets.parent / 'tmemd.log', 'wb') as log:
@@ -102,7 +104,7 @@ class Pool:
 
 
 def start_guest(options, config, pool, name, share, tree, out):
-    name_of, mem, _, _ = config
+    name_of, mem = config[:2]
     script = GUEST.replace('NAME', name).replace('ROUNDS', str(ROUNDS)).replace('PASSES', str(PASSES))
     command = [VM, 'run', '--quiet', '--guest', options.guest, '--mem', f'{mem}M', '--disk-iops', str(options.iops), '--fs', options.fs,
                '--disk-size', '1G', '--populate', tree, '--share', share, '--timeout', '900', '--log', out / f'{name_of}-{name}.log',
@@ -135,7 +137,7 @@ def run_config(options, config, programs, tree, digest, out):
     share = out / 'turns'
     shutil.rmtree(share, ignore_errors=True)
     shutil.copytree(programs, share)
-    with Pool(out, config[2]) as pool:
+    with Pool(out, config[2], config[3]) as pool:
         guests = {name: start_guest(options, config, pool, name, share, tree, out) for name in GUESTS}
         try:
             said = read_rounds(guests, share, digest)
@@ -184,7 +186,7 @@ def plot(samples, out):
 def main(options, programs, tree, digest, out, step):
     runs, samples = [], {}
     for config in CONFIGS:
-        step(f'{config[0]}: {config[3]}, which read in turn')
+        step(f'{config[0]}: {config[4]}, which read in turn')
         said, samples[config[0]] = run_config(options, config, programs, tree, digest, out)
         runs.append(summarize(config, said))
     step('results')
