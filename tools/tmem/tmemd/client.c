@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -56,61 +54,6 @@ static bool name_valid(const char *name)
 	       strspn(name, letters) == len;
 }
 
-/* Does a process listen there?  Another tmemd must not lose its socket to us. */
-static bool is_served(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool served;
-
-	served = !connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ||
-		 errno == EAGAIN;
-	close(fd);
-	return served;
-}
-
-/**
- * socket_listen() - make a socket in the directory of sockets
- * @name: its name there
- * @mode: its permissions
- *
- * Return: the socket, -EADDRINUSE if somebody listens there, or the error of
- *	making it
- */
-int socket_listen(const char *name, mode_t mode)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd, err;
-
-	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s",
-		     options.sockets, name) >= (int)sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	if (is_served(&addr))
-		return -EADDRINUSE;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	unlink(addr.sun_path);
-	if (!bind(fd, (struct sockaddr *)&addr, sizeof(addr)) &&
-	    !chmod(addr.sun_path, mode) && !listen(fd, 16))
-		return fd;
-	err = -errno;
-	close(fd);
-	return err;
-}
-
-/**
- * socket_remove() - remove a socket from the directory of sockets
- * @name: its name there
- */
-void socket_remove(const char *name)
-{
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-
-	if (snprintf(path, sizeof(path), "%s/%s", options.sockets, name) <
-	    (int)sizeof(path))
-		unlink(path);
-}
-
 static void on_listener(void *arg)
 {
 	client_connect(arg);
@@ -135,6 +78,7 @@ int client_add(const char *name, const struct share *share,
 {
 	struct client *c = clients;
 	struct client_state *cs;
+	u64 listener;
 	int fd;
 
 	if (!name_valid(name))
@@ -145,13 +89,13 @@ int client_add(const char *name, const struct share *share,
 		c++;
 	if (c == clients + TMEMD_CLIENTS)
 		return -ENOSPC;
-	fd = socket_listen(name, 0660);
+	fd = socket_listen(name, 0660, &listener);
 	if (fd < 0)
 		return fd;
 	cs = &state->clients[c - clients];
 	memset(cs, 0, sizeof(*cs));
 	cs->share = *share;
-	cs->listener = hold(fd);
+	cs->listener = listener;
 	c->listener = fd;
 	/* The name is what makes it valid */
 	memcpy(cs->name + 1, name + 1, strlen(name));

@@ -306,15 +306,16 @@ static void on_listener(void *arg __always_unused)
 int control_start(void)
 {
 	struct conn *conn;
+	u64 id;
 	int err;
 
 	for (conn = conns; conn < conns + CONTROL_CONNS; conn++)
 		*conn = (struct conn){ .fd = -1, .passed = -1 };
 	if (!state->control) {
-		listener = socket_listen(WORKER_CONTROL, 0600);
+		listener = socket_listen(WORKER_CONTROL, 0600, &id);
 		if (listener < 0)
 			return listener;
-		env_write_once(state->control, hold(listener));
+		env_write_once(state->control, id);
 	}
 	listener = held(state->control);
 	err = transfer_start();

@@ -25,6 +25,7 @@
 
 #include "keeper.h"
 #include "log.h"
+#include "state.h"
 
 /* A worker that lived no longer than this dies of something that is still there */
 #define TOO_SHORT_MS	30
@@ -263,6 +264,17 @@ static void on_signal(void)
 	kill(keeper.worker, SIGTERM);
 }
 
+/* Sockets that the service manager has made are held from the beginning */
+static void hold_given(void)
+{
+	int nr = sd_listen_fds(0), i;
+
+	if (nr < 0)
+		log_error("sockets that were passed: %s", strerror(-nr));
+	for (i = 0; i < nr; i++)
+		hold(TMEMD_HELD_GIVEN + i, SD_LISTEN_FDS_START + i);
+}
+
 static bool keeper_init(char **argv)
 {
 	sigset_t set;
@@ -282,6 +294,7 @@ static bool keeper_init(char **argv)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	keeper.signals = signalfd(-1, &set, SFD_CLOEXEC);
+	hold_given();
 	return keeper.signals >= 0;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 
 #include "keeper.h"
 #include "metrics.h"
@@ -24,6 +25,7 @@ struct options options = {
 	.threads = 1,
 	.poll_us = 400,
 	.sample_s = 10,
+	.share = { .cap = ~0ULL, .weight = 100, .hswap = true },
 };
 
 static const char help[] =
@@ -134,8 +136,7 @@ static void parse_client(const char *said)
 
 	if (options.nr == WORKER_SPECS || !copy)
 		die("--client", "too many");
-	spec->share = (struct share){ .cap = ~0ULL, .weight = 100,
-				      .hswap = true };
+	spec->share = options.share;
 	while (*text) {
 		char *whole = text;
 		int key = getsubopt(&text, keys, &value);
@@ -274,6 +275,7 @@ static void check(void)
 		die("--max-size", "less than --size");
 	if (stat(options.sockets, &st) || !S_ISDIR(st.st_mode))
 		die(options.sockets, "no such directory; make it, or name another by --socket");
+	options.share.cap = options.max_size >> PAGE_SHIFT;
 	for (spec = options.specs; spec < options.specs + options.nr; spec++) {
 		if (spec->share.cap > options.max_size >> PAGE_SHIFT)
 			spec->share.cap = options.max_size >> PAGE_SHIFT;
@@ -305,7 +307,7 @@ int main(int argc, char **argv)
 	check();
 	if (line)
 		return worker_run(atoi(line));
-	if (!options.nr)
+	if (!options.nr && !sd_listen_fds(0))
 		log_warn("no --client, so nobody can connect");
 	return keeper_run(argv);
 }

@@ -207,8 +207,7 @@ static int do_set(struct conn *conn, struct json_object *args)
 
 static int do_add(struct conn *conn, struct json_object *args)
 {
-	struct share share = { .cap = options.max_size >> PAGE_SHIFT,
-			       .weight = 100, .hswap = true };
+	struct share share = options.share;
 	const char *name;
 	struct client *c;
 	int err;

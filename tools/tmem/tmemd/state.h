@@ -17,11 +17,15 @@
 #define TMEMD_REGIONS	8
 #define TMEMD_NAME	32
 
-/* Numbers of what the keeper holds: three files, then all others */
+/*
+ * Numbers of what the keeper holds: three files, then all others, and sockets
+ * that the service manager has made
+ */
 #define TMEMD_HELD_STATE	1
 #define TMEMD_HELD_ARENA	2
 #define TMEMD_HELD_HISTORY	3
 #define TMEMD_HELD_FIRST	16
+#define TMEMD_HELD_GIVEN	(1ULL << 32)
 
 /**
  * struct region_state - a piece of a guest's memory

@@ -308,22 +308,30 @@ static int go_on(int fd)
 
 /* ---- clients ---- */
 
-static int clients_begin(void)
+static int client_begin(const char *name, const struct share *share)
 {
 	struct client *c;
-	unsigned int i;
-	int err;
+	int err = client_add(name, share, &c);
 
-	for (i = 0; i < options.nr; i++) {
-		err = client_add(options.specs[i].name,
-				 &options.specs[i].share, &c);
-		if (err) {
-			log_error("client %s: %s", options.specs[i].name,
-				  strerror(-err));
-			return err;
-		}
-	}
-	return 0;
+	if (err)
+		log_error("client %s: %s", name, strerror(-err));
+	return err;
+}
+
+static int clients_begin(void)
+{
+	const char *name;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < options.nr && !err; i++)
+		err = client_begin(options.specs[i].name,
+				   &options.specs[i].share);
+	/* A socket that was passed makes a client, unless it is for another one */
+	for (i = 0; !err && (name = socket_given_name(i)); i++)
+		if (strcmp(name, WORKER_CONTROL) && !client_find(name))
+			err = client_begin(name, &options.share);
+	return err;
 }
 
 static int clients_go_on(void)
@@ -353,7 +361,8 @@ static void drop_strays(void)
 
 	while (i < w.nr) {
 		u64 id = w.holdings[i].id;
-		bool known = id < TMEMD_HELD_FIRST || id == state->control;
+		bool known = id < TMEMD_HELD_FIRST || id == state->control ||
+			     id >= TMEMD_HELD_GIVEN;
 		unsigned int k;
 
 		for (k = 0; k < TMEMD_CLIENTS && !known; k++)
@@ -464,6 +473,8 @@ static int start(void)
 		err = memory_start() ? -errno : 0;
 	if (!err)
 		err = threads_start(options.threads, options.poll_us);
+	if (!err)
+		err = sockets_start();
 	if (!err)
 		err = again ? clients_go_on() : clients_begin();
 	if (!err)

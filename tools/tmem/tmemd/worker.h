@@ -34,6 +34,7 @@
  * @poll_us: how long they go on looking
  * @sample_s: seconds from one sample of the history to the next
  * @metrics: address where they can be had; of family 0: nowhere
+ * @share: what a client may have of whom nothing is said
  * @nr: clients
  * @specs: these
  */
@@ -50,6 +51,7 @@ struct options {
 	unsigned int poll_us;
 	unsigned int sample_s;
 	struct sockaddr_storage metrics;
+	struct share share;
 	unsigned int nr;
 	struct spec {
 		char name[TMEMD_NAME];
@@ -65,7 +67,9 @@ bool policy_choose(const char *name);
 int watch(int fd, u32 events, void (*on)(void *arg), void *arg);
 int rewatch(int fd, u32 events);
 void unwatch(int fd);
-int socket_listen(const char *name, mode_t mode);
+int sockets_start(void);
+const char *socket_given_name(unsigned int i);
+int socket_listen(const char *name, mode_t mode, u64 *id);
 void socket_remove(const char *name);
 
 #endif /* _TMEMD_WORKER_H */
