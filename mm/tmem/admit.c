@@ -22,6 +22,9 @@
  * is what keeps this below WASTE.  It may be all of them: then h does not matter,
  * which helps a workload whose cycle is longer than the memory of the
  * measurement.
+ *
+ * Files that are read for the first time look like a stream.  So the first LEARN
+ * pages, 64 MiB, are put in any case; that takes some tens of milliseconds, once.
  */
 #include <linux/blkdev.h>
 #include <linux/part_stat.h>
@@ -31,7 +34,7 @@
 #define STEP		(HZ / 4)	/* judge as often, */
 #define STEP_MIN	64		/* if so many pages were put, */
 #define STEP_MAX	4096		/* or as soon as so many were */
-#define LEARN		512		/* before this many no page is refused */
+#define LEARN		16384		/* before this many no page is refused */
 #define WASTE		50		/* 1/50: two hundredths */
 #define SAMPLE_RUN	64		/* folios that are put in a row, */
 #define SAMPLE_ALL	1000		/* so many runs of so many, */
@@ -105,7 +108,7 @@ unsigned int tmem_admit_sample(const struct tmem_measured *m)
 enum tmem_verdict tmem_admit_judge(const struct tmem_measured *m)
 {
 	if (!m->disk.nr ||
-	    (m->verdict == TMEM_VERDICT_LEARNING && m->hits.nr < LEARN))
+	    (m->verdict == TMEM_VERDICT_LEARNING && m->learnt < LEARN))
 		return TMEM_VERDICT_LEARNING;
 	if (tmem_admit_sample(m) == SAMPLE_ALL)
 		return TMEM_VERDICT_CHEAP;
@@ -147,6 +150,7 @@ static void step(struct tmem_hcache *hc)
 		      now.disk_pages - last->disk_pages);
 	tmem_rate_add(&m->hits, now.hits - last->hits,
 		      now.stored - last->stored);
+	m->learnt += now.put_pages - last->put_pages;
 	*last = now;
 	WRITE_ONCE(admit->next, jiffies + STEP);
 	atomic_set(&admit->fresh, 0);
@@ -165,11 +169,9 @@ void tmem_admit_update(struct tmem_hcache *hc, unsigned int nr)
 {
 	struct tmem_admit *admit = &hc->admit;
 	int fresh = atomic_add_return(nr, &admit->fresh);
-	int enough = READ_ONCE(admit->m.verdict) == TMEM_VERDICT_LEARNING ?
-		LEARN : STEP_MAX;
 
 	if (fresh < STEP_MIN ||
-	    (fresh < enough && time_before(jiffies, READ_ONCE(admit->next))))
+	    (fresh < STEP_MAX && time_before(jiffies, READ_ONCE(admit->next))))
 		return;
 	/* One is enough */
 	if (!spin_trylock(&admit->lock))

@@ -206,6 +206,7 @@ static inline u64 tmem_rate_mean(const struct tmem_rate *rate)
  * struct tmem_measured - what decides whether puts pay
  * @verdict: whether they do
  * @sample: of a thousand folios, how many are put if they do not
+ * @learnt: pages put since nothing was known
  * @put: nanoseconds for pages that were put
  * @get: for pages that were got
  * @disk: for pages that the disk has read; requests that it had at the same
@@ -215,6 +216,7 @@ static inline u64 tmem_rate_mean(const struct tmem_rate *rate)
 struct tmem_measured {
 	enum tmem_verdict verdict;
 	unsigned int sample;
+	u64 learnt;
 	struct tmem_rate put;
 	struct tmem_rate get;
 	struct tmem_rate disk;

@@ -14,6 +14,7 @@ static struct tmem_measured measured(u64 put, u64 get, u64 disk, u64 hits)
 		.get = { get * 2000, 2000 },
 		.disk = { disk * 2000, disk ? 2000 : 0 },
 		.hits = { hits * 2, 2000 },
+		.learnt = 20000,
 	};
 }
 
@@ -96,13 +97,13 @@ static void learning(struct kunit *test)
 {
 	struct tmem_measured m = measured(1000, 1000, 10000, 0);
 
-	m.hits = (struct tmem_rate){ 0, 511 };
+	m.learnt = 16383;
 	KUNIT_EXPECT_EQ(test, tmem_admit_judge(&m), TMEM_VERDICT_LEARNING);
-	m.hits.nr = 512;
+	m.learnt = 16384;
 	KUNIT_EXPECT_EQ(test, tmem_admit_judge(&m), TMEM_VERDICT_SAMPLED);
-	/* The sample is small; once is enough */
+	/* Once is enough */
 	m.verdict = TMEM_VERDICT_SAMPLED;
-	m.hits.nr = 64;
+	m.learnt = 0;
 	KUNIT_EXPECT_EQ(test, tmem_admit_judge(&m), TMEM_VERDICT_SAMPLED);
 }
 
