@@ -46,12 +46,12 @@ int sockets_start(void)
 		if (fd < 0)
 			continue;
 		if (!given[nr_given]) {
-			log_error("a socket that was passed has no name: FileDescriptorName= tells the client");
+			log_error("a socket was passed without a name: set FileDescriptorName=");
 			return -EINVAL;
 		}
 		if (sd_is_socket(fd, AF_UNIX, SOCK_STREAM, 1) <= 0 ||
 		    fcntl(fd, F_SETFL, O_NONBLOCK)) {
-			log_error("%s: what was passed is not a Unix stream socket that listens",
+			log_error("%s: not a Unix stream socket that listens",
 				  given[nr_given]);
 			return -EINVAL;
 		}
