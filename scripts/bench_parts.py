@@ -311,7 +311,8 @@ def stream(options):
             figures.append(Figure(case, 'ns', of(case, 'read'), 'off', of(f'off, {disk}', 'read'), 1.02))
     for mode in options.admissions:
         case = f'settle, {mode}'
-        cases.append(Case(case, [*base, '--disk-iops', '1000', *loop], script(SETTLE, mode)))
+        # With a slower disk most of a stream is put: it takes little then
+        cases.append(Case(case, [*base, '--disk-iops', '3000', *loop], script(SETTLE, mode)))
         for label, phase, good in ('puts fall', 'stream', few_puts), ('hits rise', 'again-2', many_hits):
             figures.append(Figure(f'{mode}: {label}', 's', lambda run, case=case, phase=phase, good=good:
                                   settled(run[case]['sample'], phase, good), target=5))
