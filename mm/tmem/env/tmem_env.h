@@ -48,6 +48,11 @@ static inline void env_relax(void)
 	cond_resched();
 }
 
+static inline bool env_stop(void)
+{
+	return false;
+}
+
 #define env_read_once(x)		READ_ONCE(x)
 #define env_write_once(x, val)		WRITE_ONCE(x, val)
 /* Orders a commit after what is committed: see the stores in the store */

@@ -155,65 +155,96 @@ struct tstore_client *tstore_client_find(struct tstore *s, u64 tag)
 	return NULL;
 }
 
-/* Makes a pool invisible; its ident if it was not so before */
-static u32 tstore_pool_kill_locked(struct tstore_client *c, u32 id)
+/*
+ * Makes a pool invisible, or takes over one whose end was stopped; its ident,
+ * or 0 if there is nothing to drain
+ */
+static u32 tstore_pool_kill(struct tstore_client *c, u32 id)
 {
 	struct tstore_pool *pool = &c->pools[id];
-	u32 ident = *pool->ident;
+	u32 ident;
 
-	env_assert_held(&c->L4_lock);
+	spin_lock(&c->L4_lock);
+	ident = *pool->ident;
 	if (ident) {
 		pool->dying = ident;
 		env_write_once(*pool->ident, 0);
 		c->nr_pools--;
+	} else if (pool->stopped) {
+		ident = pool->dying;
 	}
+	pool->stopped = false;
+	spin_unlock(&c->L4_lock);
+	if (ident)
+		tstore_shards_cycle(c->store);
 	return ident;
 }
 
-/* Second half of a pool's death, for whoever killed it */
-static u64 tstore_pool_bury(struct tstore_client *c, u32 id, u32 ident)
+/* Second half of a pool's death, for whoever killed it; false: stopped */
+static bool tstore_pool_bury(struct tstore_client *c, u32 id, u32 ident,
+			     struct tstore_work *work)
 {
-	u64 dropped = tstore_pool_drain(c->store, c, id, ident);
+	bool over = tstore_pool_drain(c->store, c, id, ident, work);
 
 	spin_lock(&c->L4_lock);
-	c->pools[id].dying = 0;
+	if (over)
+		c->pools[id].dying = 0;
+	else
+		c->pools[id].stopped = true;
 	spin_unlock(&c->L4_lock);
-	return dropped;
+	return over;
 }
 
-static u32 tstore_pool_dying(struct tstore_client *c, u32 id)
+static bool tstore_pool_busy(struct tstore_client *c, u32 id)
 {
-	u32 dying;
+	bool busy;
 
 	spin_lock(&c->L4_lock);
-	dying = c->pools[id].dying;
+	busy = *c->pools[id].ident || c->pools[id].dying;
 	spin_unlock(&c->L4_lock);
-	return dying;
+	return busy;
 }
 
 /*
- * Destroys all pools.  The caller has seen to it that none is created
- * meanwhile, but another request may be destroying one: that is waited for.
+ * Destroys all pools; false: stopped.  The caller has seen to it that none is
+ * created meanwhile, but another request may be destroying one: that is waited
+ * for.
  */
-u64 tstore_pools_destroy(struct tstore_client *c)
+bool tstore_pools_destroy(struct tstore_client *c, struct tstore_work *work)
 {
-	struct tstore *s = c->store;
-	u64 dropped = 0;
 	u32 id, ident;
 
-	for (id = 0; id < s->max_pools; id++) {
-		spin_lock(&c->L4_lock);
-		ident = tstore_pool_kill_locked(c, id);
-		spin_unlock(&c->L4_lock);
-		if (!ident)
-			continue;
-		tstore_shards_cycle(s);
-		dropped += tstore_pool_bury(c, id, ident);
-	}
-	for (id = 0; id < s->max_pools; id++)
-		while (tstore_pool_dying(c, id))
+	for (id = 0; id < c->store->max_pools; id++) {
+		while (tstore_pool_busy(c, id)) {
+			ident = tstore_pool_kill(c, id);
+			if (ident && !tstore_pool_bury(c, id, ident, work))
+				return false;
+			if (ident)
+				continue;
 			env_relax();
-	return dropped;
+			if (env_stop())
+				return false;
+		}
+	}
+	return true;
+}
+
+/**
+ * tstore_client_clear() - remove all that a client keeps
+ * @c: the client; no request of it is being executed, and none will be; it is
+ *	neither being saved nor restored
+ *
+ * For a host that has to stop now and then; tstore_client_destroy() has little
+ * left to do then.
+ *
+ * Context: no lock held; env_relax() and env_stop() between slices.
+ * Return: false if it was stopped, and is to be called again
+ */
+bool tstore_client_clear(struct tstore_client *c)
+{
+	struct tstore_work work = { 0 };
+
+	return tstore_pools_destroy(c, &work);
 }
 
 /**
@@ -228,7 +259,8 @@ void tstore_client_destroy(struct tstore_client *c)
 	struct tstore *s = c->store;
 	struct tstore_pool *pools;
 
-	tstore_pools_destroy(c);
+	while (!tstore_client_clear(c))
+		env_relax();
 	spin_lock(&c->L4_lock);
 	pools = c->pools;
 	c->pools = NULL;
@@ -370,11 +402,11 @@ static bool tstore_attach_valid(const struct tmem_attach *at)
 /* TMEM_OP_ATTACH */
 int tstore_attach(struct tstore_client *c,
 		  const struct tmem_req *req __always_unused, env_data_t data,
-		  u32 *done)
+		  struct tstore_work *work)
 {
 	struct tstore *s = c->store;
 	struct tmem_attach at;
-	bool busy;
+	bool busy, over;
 	void *ptr;
 
 	ptr = env_data_map(data, 0);
@@ -394,7 +426,13 @@ int tstore_attach(struct tstore_client *c,
 	spin_unlock(&c->L4_lock);
 	if (busy)
 		return -EBUSY;
-	*done = tstore_pools_destroy(c);
+	over = tstore_pools_destroy(c, work);
+	if (!over) {
+		spin_lock(&c->L4_lock);
+		c->attaching = false;
+		spin_unlock(&c->L4_lock);
+		return TSTORE_STOPPED;
+	}
 
 	at.version = TMEM_ABI_VERSION;
 	at.features &= TMEM_FEATURES;
@@ -421,7 +459,7 @@ int tstore_attach(struct tstore_client *c,
 /* TMEM_OP_QUERY */
 int tstore_query(struct tstore_client *c,
 		 const struct tmem_req *req __always_unused, env_data_t data,
-		 u32 *done __always_unused)
+		 struct tstore_work *work __always_unused)
 {
 	struct tmem_query query;
 	void *ptr;
@@ -466,7 +504,7 @@ static int tstore_pool_create_locked(struct tstore_client *c, u32 id,
 /* TMEM_OP_POOL_CREATE */
 int tstore_pool_create(struct tstore_client *c, const struct tmem_req *req,
 		       env_data_t data __always_unused,
-		       u32 *done __always_unused)
+		       struct tstore_work *work __always_unused)
 {
 	struct tstore *s = c->store;
 	u32 ident = TSTORE_IDENT_LIVE;
@@ -494,20 +532,17 @@ int tstore_pool_create(struct tstore_client *c, const struct tmem_req *req,
 
 /* TMEM_OP_POOL_DESTROY */
 int tstore_pool_destroy(struct tstore_client *c, const struct tmem_req *req,
-			env_data_t data __always_unused, u32 *done)
+			env_data_t data __always_unused, struct tstore_work *work)
 {
 	u32 ident;
 
 	if (req->pool >= c->store->max_pools)
 		return -ENXIO;
-	spin_lock(&c->L4_lock);
-	ident = tstore_pool_kill_locked(c, req->pool);
-	spin_unlock(&c->L4_lock);
-	if (!ident)
-		return -ENXIO;
-	tstore_shards_cycle(c->store);
-	*done = tstore_pool_bury(c, req->pool, ident);
-	return 0;
+	ident = tstore_pool_kill(c, req->pool);
+	if (!ident)	/* an attach has taken it over if this was stopped */
+		return work->done ? 0 : -ENXIO;
+	return tstore_pool_bury(c, req->pool, ident, work) ?
+	       0 : TSTORE_STOPPED;
 }
 
 /* What a request for pages is about; -ENXIO if it names no pool */

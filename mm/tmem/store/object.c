@@ -320,8 +320,14 @@ u32 tstore_object_count(struct tstore *s, const struct tstore_key *key)
 	return count;
 }
 
-/* Becomes the one walker of an object; 0: there is nothing to walk */
-static u32 tstore_walk_begin(struct tstore *s, const struct tstore_key *key)
+/*
+ * Becomes the one walker of an object, to look at @work->left pages of it;
+ * false: there is nothing to walk, or with some left, it was stopped.  One that
+ * was stopped goes on where it was, but from the beginning if another one has
+ * turned the list meanwhile.
+ */
+static bool tstore_walk_begin(struct tstore *s, const struct tstore_key *key,
+			      struct tstore_work *work)
 {
 	struct tstore_oshard *os = tstore_oshard(s, key);
 	struct tstore_object *obj;
@@ -333,21 +339,32 @@ static u32 tstore_walk_begin(struct tstore *s, const struct tstore_key *key)
 		o = *tstore_object_find_locked(s, os, key);
 		if (o == TSTORE_NONE) {
 			spin_unlock(&os->L3_lock);
-			return 0;
+			work->left = 0;
+			return false;
 		}
 		obj = tstore_object(s, o);
 		count = obj->count;
 		if (!(count & TSTORE_WALKED)) {
 			obj->count |= TSTORE_WALKED;
+			if (!work->left || work->left > count ||
+			    work->at != obj->first)
+				work->left = count;
 			spin_unlock(&os->L3_lock);
-			return count;
+			return true;
 		}
 		spin_unlock(&os->L3_lock);
 		env_relax();
+		if (env_stop()) {
+			if (!work->left)
+				work->at = TSTORE_NONE;
+			work->left += !work->left;
+			return false;
+		}
 	}
 }
 
-static void tstore_walk_end(struct tstore *s, const struct tstore_key *key)
+static void tstore_walk_end(struct tstore *s, const struct tstore_key *key,
+			    struct tstore_work *work)
 {
 	struct tstore_oshard *os = tstore_oshard(s, key);
 	struct tstore_object *obj;
@@ -357,6 +374,7 @@ static void tstore_walk_end(struct tstore *s, const struct tstore_key *key)
 	link = tstore_object_find_locked(s, os, key);
 	obj = tstore_object(s, *link);
 	obj->count &= ~TSTORE_WALKED;
+	work->at = obj->first;
 	if (!obj->count)
 		tstore_object_end_locked(s, os, key, link);
 	spin_unlock(&os->L3_lock);
@@ -364,7 +382,8 @@ static void tstore_walk_end(struct tstore *s, const struct tstore_key *key)
 
 /* Turns the list until TSTORE_SLICE pages of the range were seen */
 static u32 tstore_walk_slice(struct tstore *s, const struct tstore_key *key,
-			     u64 first, u64 last, u64 *found, u32 *left)
+			     u64 first, u64 last, u64 *found,
+			     struct tstore_work *work)
 {
 	struct tstore_oshard *os = tstore_oshard(s, key);
 	u32 steps = TSTORE_WALK_STEPS;
@@ -375,13 +394,13 @@ static u32 tstore_walk_slice(struct tstore *s, const struct tstore_key *key,
 	spin_lock(&os->L3_lock);
 	obj = tstore_object(s, *tstore_object_find_locked(s, os, key));
 	if (obj->first == TSTORE_NONE)
-		*left = 0;
-	while (*left && steps-- && nr < TSTORE_SLICE) {
+		work->left = 0;
+	while (work->left && steps-- && nr < TSTORE_SLICE) {
 		page = tstore_page(s, obj->first);
 		if (page->index >= first && page->index <= last)
 			found[nr++] = page->index;
 		obj->first = page->onext;
-		(*left)--;
+		work->left--;
 	}
 	spin_unlock(&os->L3_lock);
 	return nr;
@@ -394,36 +413,37 @@ static u32 tstore_walk_slice(struct tstore *s, const struct tstore_key *key,
  * @first: first index of the range
  * @last: last index of the range
  * @seq: of the flush
+ * @work: how far it got; the pages dropped are added to its done
  *
  * Takes time in proportion to the pages of the object, in bounded slices.
  *
- * Context: no lock held; env_relax() between slices.
- * Return: number of pages dropped
+ * Context: no lock held; env_relax() and env_stop() between slices.
+ * Return: false if it was stopped
  */
-u64 tstore_object_flush(struct tstore *s, const struct tstore_key *key,
-			u64 first, u64 last, u32 seq)
+bool tstore_object_flush(struct tstore *s, const struct tstore_key *key,
+			 u64 first, u64 last, u32 seq,
+			 struct tstore_work *work)
 {
 	u64 found[TSTORE_SLICE];
-	u64 dropped = 0;
-	u32 left, nr;
+	u32 nr;
 
-	if (tstore_key_solo(key, first)) {
+	if (!work->left && tstore_key_solo(key, first)) {
 		nr = TSTORE_SOLO_PAGES - first;
 		if (nr > last - first)
 			nr = last - first + 1;
-		dropped += tstore_flush_few(s, key, first, nr, seq);
+		work->done += tstore_flush_few(s, key, first, nr, seq);
 	}
-	left = tstore_walk_begin(s, key);
-	if (!left)
-		return dropped;
-	while (left) {
-		nr = tstore_walk_slice(s, key, first, last, found, &left);
+	if (!tstore_walk_begin(s, key, work))
+		return !work->left;
+	do {
+		nr = tstore_walk_slice(s, key, first, last, found, work);
 		while (nr--)
-			dropped += tstore_flush_few(s, key, found[nr], 1, seq);
+			work->done += tstore_flush_few(s, key, found[nr], 1,
+						       seq);
 		env_relax();
-	}
-	tstore_walk_end(s, key);
-	return dropped;
+	} while (work->left && !env_stop());
+	tstore_walk_end(s, key, work);
+	return !work->left;
 }
 
 /*
@@ -461,9 +481,9 @@ static bool tstore_solo_next(struct tstore *s, struct tstore_key *key, u32 *p)
  * Takes time in proportion to the stretch of slots that they are in, which is
  * no longer than the pool's pages for one that had the store to itself.
  */
-static u64 tstore_solos_drain(struct tstore *s, struct tstore_key *key)
+static bool tstore_solos_drain(struct tstore *s, struct tstore_key *key,
+			       struct tstore_work *work)
 {
-	u64 dropped = 0;
 	u32 p, last;
 
 	spin_lock(&key->client->L4_lock);
@@ -473,12 +493,19 @@ static u64 tstore_solos_drain(struct tstore *s, struct tstore_key *key)
 	while (p <= last) {
 		if (tstore_solo_next(s, key, &p)) {
 			tstore_key_hash(s, key);
-			dropped += tstore_flush_few(s, key, 0,
-						    TSTORE_SOLO_PAGES, 0);
+			work->done += tstore_flush_few(s, key, 0,
+						       TSTORE_SOLO_PAGES, 0);
 		}
 		env_relax();
+		if (p <= last && env_stop()) {
+			/* nothing is added to a dead pool: none is below */
+			spin_lock(&key->client->L4_lock);
+			key->pool->solo_low = p;
+			spin_unlock(&key->client->L4_lock);
+			return false;
+		}
 	}
-	return dropped;
+	return true;
 }
 
 /**
@@ -487,14 +514,16 @@ static u64 tstore_solos_drain(struct tstore *s, struct tstore_key *key)
  * @c: its client
  * @id: its id
  * @ident: its ident while it lived
+ * @work: the pages dropped are added to its done
  *
  * Nothing is added meanwhile: see tstore_shards_cycle().
  *
- * Context: no lock held; env_relax() between slices.
- * Return: number of pages dropped
+ * Context: no lock held; one caller at a time for each pool; env_relax() and
+ * env_stop() between slices.
+ * Return: false if it was stopped
  */
-u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
-		      u32 ident)
+bool tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
+		       u32 ident, struct tstore_work *work)
 {
 	struct tstore_key key = {
 		.client = c,
@@ -504,13 +533,12 @@ u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
 		.drain = true,
 	};
 	struct tstore_object *obj;
-	u64 dropped = 0;
 
 	for (;;) {
 		spin_lock(&c->L4_lock);
 		if (key.pool->first == TSTORE_NONE) {
 			spin_unlock(&c->L4_lock);
-			return dropped + tstore_solos_drain(s, &key);
+			return tstore_solos_drain(s, &key, work);
 		}
 		obj = tstore_object(s, key.pool->first);
 		key.name[0] = obj->name[0];
@@ -519,6 +547,9 @@ u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
 		spin_unlock(&c->L4_lock);
 
 		tstore_key_hash(s, &key);
-		dropped += tstore_object_flush(s, &key, 0, ~0ULL, 0);
+		work->left = 0;
+		if (!tstore_object_flush(s, &key, 0, ~0ULL, 0, work) ||
+		    env_stop())
+			return false;
 	}
 }

@@ -98,6 +98,9 @@ struct tstore_scratch {
 	void *page;		/* I: another one, L5 */
 };
 
+/* What an operation returns that env_stop() had stopped */
+#define TSTORE_STOPPED		1
+
 enum tstore_kind {
 	TSTORE_EPHEMERAL,
 	TSTORE_PERSISTENT,
@@ -128,6 +131,7 @@ struct tstore_pool {
 	u32 dying;		/* L4: its ident while it is being drained; until
 				 * whoever drains it clears this, the id is busy
 				 */
+	bool stopped;		/* L4: it is dying, and nobody drains it */
 };
 
 enum tstore_reject {
@@ -364,15 +368,16 @@ int tstore_object_link(struct tstore *s, const struct tstore_key *key,
 void tstore_object_unlink(struct tstore *s, const struct tstore_key *key,
 			  const u32 *pages, u32 nr);
 u32 tstore_object_count(struct tstore *s, const struct tstore_key *key);
-u64 tstore_object_flush(struct tstore *s, const struct tstore_key *key,
-			u64 first, u64 last, u32 seq);
+bool tstore_object_flush(struct tstore *s, const struct tstore_key *key,
+			 u64 first, u64 last, u32 seq,
+			 struct tstore_work *work);
 bool tstore_object_rejoin(struct tstore *s, const struct tstore_key *key,
 			  u32 o);
 void tstore_object_rejoin_page(struct tstore *s, u32 p);
 bool tstore_object_settle(struct tstore *s, const struct tstore_key *key,
 			  u32 o);
-u64 tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
-		      u32 ident);
+bool tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
+		       u32 ident, struct tstore_work *work);
 
 /* page.c: pages in the hash, the charges and the queue */
 struct tstore_shard *tstore_shard(struct tstore *s,
@@ -421,14 +426,14 @@ void tstore_note(const struct tstore_key *key, u64 index, u32 nr,
 
 /* run.c: put, get, flush */
 int tstore_put(const struct tstore_key *key, const struct tmem_req *req,
-	       env_data_t data, u32 *done);
+	       env_data_t data, struct tstore_work *work);
 int tstore_get(const struct tstore_key *key, const struct tmem_req *req,
-	       env_data_t data, u32 *done);
+	       env_data_t data, struct tstore_work *work);
 int tstore_flush(const struct tstore_key *key, const struct tmem_req *req,
-		 env_data_t data, u32 *done);
+		 env_data_t data, struct tstore_work *work);
 int tstore_flush_object(const struct tstore_key *key,
 			const struct tmem_req *req, env_data_t data,
-			u32 *done);
+			struct tstore_work *work);
 
 /* client.c: clients, epochs, pools */
 void tstore_clients_init(struct tstore *s);
@@ -437,15 +442,15 @@ int tstore_client_alloc(struct tstore *s, struct tstore_pool **pools,
 void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
 			 struct tstore_ghost *ghost);
 void tstore_freeze_locked(struct tstore_client *c);
-u64 tstore_pools_destroy(struct tstore_client *c);
+bool tstore_pools_destroy(struct tstore_client *c, struct tstore_work *work);
 int tstore_attach(struct tstore_client *c, const struct tmem_req *req,
-		  env_data_t data, u32 *done);
+		  env_data_t data, struct tstore_work *work);
 int tstore_query(struct tstore_client *c, const struct tmem_req *req,
-		 env_data_t data, u32 *done);
+		 env_data_t data, struct tstore_work *work);
 int tstore_pool_create(struct tstore_client *c, const struct tmem_req *req,
-		       env_data_t data, u32 *done);
+		       env_data_t data, struct tstore_work *work);
 int tstore_pool_destroy(struct tstore_client *c, const struct tmem_req *req,
-			env_data_t data, u32 *done);
+			env_data_t data, struct tstore_work *work);
 int tstore_key_init(struct tstore_client *c, const struct tmem_req *req,
 		    struct tstore_key *key);
 

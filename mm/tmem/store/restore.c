@@ -79,7 +79,8 @@ static void tstore_restore_undo(struct tstore_restore *r)
 {
 	struct tstore_client *c = r->client;
 
-	tstore_pools_destroy(c);
+	while (!tstore_client_clear(c))
+		env_relax();
 	spin_lock(&c->L4_lock);
 	c->rec->epoch = 0;
 	c->rec->features = 0;
@@ -142,7 +143,7 @@ static int tstore_restore_pool(struct tstore_restore *r)
 		.pool = rec->id,
 		.index = rec->flags,
 	};
-	u32 done;
+	struct tstore_work work = { 0 };
 	int err;
 
 	if (rec->reserved)
@@ -154,7 +155,7 @@ static int tstore_restore_pool(struct tstore_restore *r)
 	if (tstore_restore_ident(r, rec->id))
 		return TSTORE_DAMAGE_POOL_TWICE;
 	r->end.pools++;
-	err = tstore_pool_create(r->client, &req, r->data, &done);
+	err = tstore_pool_create(r->client, &req, r->data, &work);
 	if (err == -ENOTCONN)
 		return TSTORE_DAMAGE_EPOCH;
 	if (err == -EPERM)
@@ -169,7 +170,7 @@ static int tstore_restore_pool_gone(struct tstore_restore *r)
 		.op = TMEM_OP_POOL_DESTROY,
 		.pool = rec->id,
 	};
-	u32 done = 0;
+	struct tstore_work work = { 0 };
 	int err;
 
 	if (rec->reserved || rec->flags)
@@ -177,8 +178,10 @@ static int tstore_restore_pool_gone(struct tstore_restore *r)
 	if (!tstore_restore_ident(r, rec->id))
 		return TSTORE_DAMAGE_NO_POOL;
 	r->end.pools_gone++;
-	err = tstore_pool_destroy(r->client, &req, r->data, &done);
-	r->present -= done;
+	do {
+		err = tstore_pool_destroy(r->client, &req, r->data, &work);
+	} while (err == TSTORE_STOPPED);
+	r->present -= work.done;
 	return err;
 }
 
@@ -213,15 +216,15 @@ static int tstore_restore_page(struct tstore_restore *r)
 {
 	struct tstore_key key;
 	struct tmem_req req;
-	u32 done = 0;
+	struct tstore_work work = { 0 };
 	int err;
 
 	err = tstore_restore_key(r, TMEM_OP_PUT, 1, &req, &key);
 	if (err)
 		return err;
 	r->end.pages++;
-	err = tstore_put(&key, &req, r->data, &done);
-	r->present += done;
+	err = tstore_put(&key, &req, r->data, &work);
+	r->present += work.done;
 	return err;
 }
 
@@ -229,15 +232,17 @@ static int tstore_restore_flush(struct tstore_restore *r)
 {
 	struct tstore_key key;
 	struct tmem_req req;
-	u32 done = 0;
+	struct tstore_work work = { 0 };
 	int err;
 
 	err = tstore_restore_key(r, TMEM_OP_FLUSH, TMEM_MAX_RUN, &req, &key);
 	if (err)
 		return err;
 	r->end.flushes++;
-	err = tstore_flush(&key, &req, r->data, &done);
-	r->present -= done;
+	do {
+		err = tstore_flush(&key, &req, r->data, &work);
+	} while (err == TSTORE_STOPPED);
+	r->present -= work.done;
 	return err;
 }
 

@@ -391,7 +391,7 @@ static void tstore_put_refused(struct tstore_client *c, int err)
 
 /* TMEM_OP_PUT */
 int tstore_put(const struct tstore_key *key, const struct tmem_req *req,
-	       env_data_t data, u32 *done)
+	       env_data_t data, struct tstore_work *work)
 {
 	bool persistent = tstore_key_kind(key) == TSTORE_PERSISTENT;
 	struct tstore *s = key->client->store;
@@ -408,16 +408,17 @@ int tstore_put(const struct tstore_key *key, const struct tmem_req *req,
 		err = tstore_put_some(s, &ps, persistent ? 0 : ps.at);
 		env_relax();
 	}
-	*done = ps.at;
+	work->done = ps.at;
 	tstore_note(key, req->index, ps.at, tstore_ghost_put);
 	if (!err)
 		return 0;
 
 	tstore_put_refused(key->client, err);
 	if (persistent)
-		*done = 0;
-	tstore_put_undo(s, key, req->index + *done, req->nr_pages - *done);
-	return *done ? 0 : err;
+		work->done = 0;
+	tstore_put_undo(s, key, req->index + work->done,
+			req->nr_pages - work->done);
+	return work->done ? 0 : err;
 }
 
 /*
@@ -497,7 +498,7 @@ static int tstore_get_slice(struct tstore *s, const struct tstore_key *key,
 
 /* TMEM_OP_GET */
 int tstore_get(const struct tstore_key *key, const struct tmem_req *req,
-	       env_data_t data, u32 *done)
+	       env_data_t data, struct tstore_work *work)
 {
 	struct tstore *s = key->client->store;
 	int err = 0;
@@ -508,46 +509,57 @@ int tstore_get(const struct tstore_key *key, const struct tmem_req *req,
 		err = tstore_get_slice(s, key, req->index + at, data, at, &nr);
 		env_relax();
 	}
-	*done = at;
+	work->done = at;
 	tstore_note(key, req->index, at + (err == -ENOENT), tstore_ghost_get);
 	return at ? 0 : err;
 }
 
+/* Asks for each index of a range */
+static int tstore_flush_each(struct tstore *s, const struct tstore_key *key,
+			     const struct tmem_req *req,
+			     struct tstore_work *work)
+{
+	u64 index;
+	u32 nr;
+
+	while (work->asked < req->nr_pages) {
+		index = req->index + work->asked;
+		nr = tstore_slice(index, req->nr_pages - work->asked);
+		work->done += tstore_flush_few(s, key, index, nr, req->seq);
+		work->asked += nr;
+		env_relax();
+		if (work->asked < req->nr_pages && env_stop())
+			return TSTORE_STOPPED;
+	}
+	return 0;
+}
+
 /* TMEM_OP_FLUSH */
 int tstore_flush(const struct tstore_key *key, const struct tmem_req *req,
-		 env_data_t data __always_unused, u32 *done)
+		 env_data_t data __always_unused, struct tstore_work *work)
 {
 	struct tstore *s = key->client->store;
 	u64 last = ~0ULL;
-	u64 dropped = 0;
-	u32 i, nr;
 
 	if (req->nr_pages)
 		last = req->index + req->nr_pages - 1;
 	/* ask for each index, or look at each page, whichever is less */
-	if (req->nr_pages && (req->nr_pages <= TSTORE_SLICE ||
-			      req->nr_pages <= tstore_object_count(s, key))) {
-		for (i = 0; i < req->nr_pages; i += nr) {
-			nr = tstore_slice(req->index + i, req->nr_pages - i);
-			dropped += tstore_flush_few(s, key, req->index + i, nr,
-						    req->seq);
-			env_relax();
-		}
-	} else {
-		dropped = tstore_object_flush(s, key, req->index, last,
-					      req->seq);
-	}
-	*done = dropped;
-	return 0;
+	if (work->asked ||
+	    (!work->left && req->nr_pages &&
+	     (req->nr_pages <= TSTORE_SLICE ||
+	      req->nr_pages <= tstore_object_count(s, key))))
+		return tstore_flush_each(s, key, req, work);
+	return tstore_object_flush(s, key, req->index, last, req->seq, work) ?
+	       0 : TSTORE_STOPPED;
 }
 
 /* TMEM_OP_FLUSH_OBJECT */
 int tstore_flush_object(const struct tstore_key *key,
 			const struct tmem_req *req,
-			env_data_t data __always_unused, u32 *done)
+			env_data_t data __always_unused, struct tstore_work *work)
 {
 	struct tstore *s = key->client->store;
 
-	*done = tstore_object_flush(s, key, 0, ~0ULL, req->seq);
-	return 0;
+	return tstore_object_flush(s, key, 0, ~0ULL, req->seq, work) ?
+	       0 : TSTORE_STOPPED;
 }

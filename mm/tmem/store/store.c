@@ -98,9 +98,9 @@
 struct tstore_op {
 	unsigned int uses;
 	int (*control)(struct tstore_client *c, const struct tmem_req *req,
-		       env_data_t data, u32 *done);
+		       env_data_t data, struct tstore_work *work);
 	int (*keyed)(const struct tstore_key *key, const struct tmem_req *req,
-		     env_data_t data, u32 *done);
+		     env_data_t data, struct tstore_work *work);
 };
 
 static const struct tstore_op tstore_ops[TMEM_OP_NR] = {
@@ -226,10 +226,33 @@ static int tstore_check_req(const struct tmem_req *req)
 void tstore_execute(struct tstore_client *c, struct tmem_req *req,
 		    env_data_t data)
 {
+	struct tstore_work work = { 0 };
+
+	while (!tstore_execute_some(c, req, data, &work))
+		env_relax();
+}
+
+/**
+ * tstore_execute_some() - execute one request, or a part of it
+ * @c: see tstore_execute()
+ * @req: likewise
+ * @data: likewise
+ * @work: zeroes for a request that begins; it goes on with what is in there
+ *
+ * For a host that must not be kept for long: a destroy, a flush and an attach
+ * end early when env_stop() says so.  The request may then be executed again
+ * with the same @work, or be forgotten: an attach or the client's end finishes
+ * what it left.
+ *
+ * Context: as tstore_execute().
+ * Return: false if it was stopped: it has no status yet
+ */
+bool tstore_execute_some(struct tstore_client *c, struct tmem_req *req,
+			 env_data_t data, struct tstore_work *work)
+{
 	const struct tstore_op *op;
 	struct tstore_key key;
 	struct tmem_req copy;
-	u32 done = 0;
 	int err;
 
 	tstore_copy_req(&copy, req);
@@ -238,17 +261,20 @@ void tstore_execute(struct tstore_client *c, struct tmem_req *req,
 		goto out;
 	op = &tstore_ops[copy.op];
 	if (op->control) {
-		err = op->control(c, &copy, data, &done);
+		err = op->control(c, &copy, data, work);
 	} else if (op->keyed) {
 		err = tstore_key_init(c, &copy, &key);
 		if (!err)
-			err = op->keyed(&key, &copy, data, &done);
+			err = op->keyed(&key, &copy, data, work);
 	} else {
 		err = -EOPNOTSUPP;
 	}
 out:
-	req->done = done;
+	if (err == TSTORE_STOPPED)
+		return false;
+	req->done = work->done;
 	req->status = err;
+	return true;
 }
 
 /* A slot, a page bucket and a quarter of an object bucket */

@@ -31,6 +31,10 @@
  *	env_assert_held(l)	complains unless the caller holds @l
  *	env_relax()		called with no lock held between the slices of
  *				a long operation: reschedule, yield, or nothing
+ *	env_stop()		asked after env_relax() by operations that can be
+ *				stopped, see tstore_execute_some(): is the CPU
+ *				wanted for something else?  A host that can wait
+ *				says false
  *	env_read_once(x)	one untorn load or store of an aligned word
  *	env_write_once(x, v)	that the compiler neither repeats nor elides
  *	env_store_release(p, v)	as env_write_once(*p, v), after all earlier
@@ -241,6 +245,20 @@ struct tstore_gone {
 	u32 reserved;
 };
 
+/**
+ * struct tstore_work - how far a request got that was stopped
+ * @done: pages so far
+ * @asked: pages of its range that it has asked for, one by one; or
+ * @left: pages of its object that it has not looked at yet, and
+ * @at: where among them it was, the store's own
+ */
+struct tstore_work {
+	u32 done;
+	u32 asked;
+	u32 left;
+	u32 at;
+};
+
 int tstore_create(const struct tstore_config *cfg, struct tstore **out);
 int tstore_open(const struct tstore_config *cfg, struct tstore **out);
 void tstore_destroy(struct tstore *s);
@@ -255,6 +273,7 @@ void *tstore_frame_addr(struct tstore *s, u32 frame);
 
 int tstore_client_create(struct tstore *s, u64 limit,
 			 struct tstore_client **out);
+bool tstore_client_clear(struct tstore_client *c);
 void tstore_client_destroy(struct tstore_client *c);
 struct tstore_client *tstore_client_find(struct tstore *s, u64 tag);
 void tstore_client_set_tag(struct tstore_client *c, u64 tag);
@@ -269,6 +288,8 @@ int tstore_client_pool(struct tstore_client *c, u32 id);
 
 void tstore_execute(struct tstore_client *c, struct tmem_req *req,
 		    env_data_t data);
+bool tstore_execute_some(struct tstore_client *c, struct tmem_req *req,
+			 env_data_t data, struct tstore_work *work);
 
 /* save.c, restore.c: a client as a stream, for migration */
 int tstore_save_begin(struct tstore_client *c, struct tstore_gone *log,

@@ -79,6 +79,11 @@ static inline void env_relax(void)
 {
 }
 
+static inline bool env_stop(void)
+{
+	return false;
+}
+
 /* The first byte of a run in this address space */
 typedef void *env_data_t;
 

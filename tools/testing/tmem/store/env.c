@@ -10,6 +10,7 @@
 int env_fail_at;
 int env_allocated;
 void (*env_relax_hook)(void);
+bool (*env_stop_hook)(void);
 void (*env_map_hook)(unsigned int i);
 void (*env_lock_hook)(spinlock_t *lock);
 void (*env_unlock_hook)(spinlock_t *lock);
@@ -163,6 +164,15 @@ void env_relax(void)
 	env_work.relaxed++;
 	if (env_relax_hook)
 		env_relax_hook();
+}
+
+bool env_stop(void)
+{
+	struct env_thread *me = self();
+
+	if (me->nr_held || me->mapped)
+		env_die("asked for a stop with a lock held or a page mapped");
+	return env_stop_hook && env_stop_hook();
 }
 
 void env_work_reset(void)

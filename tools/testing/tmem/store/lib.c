@@ -97,6 +97,7 @@ static int lib_once(const struct scenario *sc, int fail_at)
 	int how;
 
 	env_relax_hook = NULL;
+	env_stop_hook = NULL;
 	env_map_hook = NULL;
 	env_fail_at = fail_at;
 	env_work_reset();
@@ -110,6 +111,7 @@ static int lib_once(const struct scenario *sc, int fail_at)
 	}
 	env_fail_at = 0;
 	env_relax_hook = NULL;
+	env_stop_hook = NULL;
 	env_map_hook = NULL;
 	world_abandon();
 	return how;

@@ -449,6 +449,119 @@ static void save_waits_for_puts(void)
 	CHECK(waited);
 }
 
+/* A host that is always in a hurry */
+static bool always(void)
+{
+	return true;
+}
+
+/* Executes a request in parts; returns how many there were */
+static unsigned int in_parts(struct tmem_req *req, env_data_t data)
+{
+	struct tstore_work work = { 0 };
+	unsigned int parts = 1;
+
+	env_work_reset();
+	env_stop_hook = always;
+	while (!tstore_execute_some(w.c[0], req, data, &work)) {
+		bounded(1);
+		parts++;
+	}
+	env_stop_hook = NULL;
+	return parts;
+}
+
+static void stopped_flush_goes_on(void)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_FLUSH, .pool = P, .object = { 1, ~1ULL, 3 },
+	};
+
+	open_long();
+	put_many(P, 1, 0, MANY);
+	req.index = MANY - 10;
+	/* few of many: each part looks at pages that the others did not */
+	CHECK(in_parts(&req, NULL) <= MANY / 16);
+	CHECK_EQ(req.status, 0);
+	CHECK_EQ(req.done, 10);
+	req.index = 100;
+	req.nr_pages = 3000;
+	CHECK(in_parts(&req, NULL) >= 3000 / 16);
+	CHECK_EQ(req.done, 3000);
+	CHECK_EQ(world_stats().persistent, MANY - 3010);
+	req.op = TMEM_OP_FLUSH_OBJECT;
+	req.index = 0;
+	req.nr_pages = 0;
+	CHECK(in_parts(&req, NULL) > 1);
+	CHECK_EQ(req.done, MANY - 3010);
+	CHECK_EQ(world_stats().persistent, 0);
+}
+
+/* Whoever turns the list meanwhile makes a stopped walk begin anew */
+static void stopped_flush_misses_nothing(void)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_FLUSH, .pool = P, .object = { 1, ~1ULL, 3 },
+	};
+	struct tstore_work work = { 0 }, other = { 0 };
+	struct tmem_req one;
+
+	open_long();
+	put_many(P, 1, 0, MANY);
+	req.index = 16;
+	one = req;
+	one.index = MANY - 1;
+	env_stop_hook = always;
+	CHECK(!tstore_execute_some(w.c[0], &req, NULL, &work));
+	CHECK(!tstore_execute_some(w.c[0], &one, NULL, &other));
+	env_stop_hook = NULL;
+	CHECK(tstore_execute_some(w.c[0], &req, NULL, &work));
+	CHECK(tstore_execute_some(w.c[0], &one, NULL, &other));
+	CHECK_EQ(world_stats().persistent, 16);
+}
+
+static void stopped_destroy_goes_on(void)
+{
+	struct tmem_req req = { .op = TMEM_OP_POOL_DESTROY, .pool = P };
+	u32 i;
+
+	open_long();
+	put_many(P, 1, 0, MANY / 2);
+	for (i = 0; i < MANY / 4; i++)
+		CHECK_EQ(put(w.c[0], P, 2 + i, 0, 1, i), 0);
+	CHECK(in_parts(&req, NULL) > 1);
+	CHECK_EQ(req.status, 0);
+	CHECK_EQ(req.done, MANY / 2 + MANY / 4);
+	CHECK_EQ(world_stats().persistent, 0);
+	CHECK_EQ(pool_create(w.c[0], P, PERSISTENT), 0);
+}
+
+/* What was begun and forgotten: the id is busy, until an attach ends it */
+static void stopped_destroy_is_taken_over(void)
+{
+	struct tmem_req req = { .op = TMEM_OP_POOL_DESTROY, .pool = P };
+	struct tstore_work work = { 0 };
+	u64 epoch;
+
+	open_long();
+	put_many(P, 1, 0, MANY);
+	env_stop_hook = always;
+	CHECK(!tstore_execute_some(w.c[0], &req, NULL, &work));
+	env_stop_hook = NULL;
+	CHECK_EQ(get(w.c[0], P, 1, MANY - 1, 1), -ENXIO);
+	CHECK_EQ(pool_create(w.c[0], P, PERSISTENT), -EBUSY);
+	CHECK_EQ(attach(w.c[0], &epoch), 0);
+	CHECK_EQ(world_stats().persistent, 0);
+	CHECK_EQ(pool_create(w.c[0], P, PERSISTENT), 0);
+	put_many(P, 1, 0, MANY);
+	env_work_reset();
+	env_stop_hook = always;
+	while (!tstore_client_clear(w.c[0]))
+		bounded(1);
+	env_stop_hook = NULL;
+	CHECK_EQ(world_stats().persistent, 0);
+}
+
 const struct scenario unit_long[] = {
 	SCENARIO(i14_runs),
 	SCENARIO(i14_flush_object),
@@ -464,6 +577,10 @@ const struct scenario unit_long[] = {
 	SCENARIO(flush_does_not_cross_epochs),
 	SCENARIO(walk_while_pages_come),
 	SCENARIO(walk_of_an_emptied_object),
+	SCENARIO(stopped_flush_goes_on),
+	SCENARIO(stopped_flush_misses_nothing),
+	SCENARIO(stopped_destroy_goes_on),
+	SCENARIO(stopped_destroy_is_taken_over),
 	SCENARIO(destroy_waits_for_puts),
 	SCENARIO(freeze_waits_for_puts),
 	SCENARIO(save_waits_for_puts),

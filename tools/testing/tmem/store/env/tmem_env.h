@@ -86,6 +86,11 @@ extern __thread struct env_work env_work;
 extern void (*env_relax_hook)(void);
 
 void env_relax(void);
+
+/* What env_stop() says, false without one */
+extern bool (*env_stop_hook)(void);
+
+bool env_stop(void);
 void env_work_reset(void);
 
 /* Checks that this thread left nothing behind */

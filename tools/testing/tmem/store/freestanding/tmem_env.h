@@ -56,6 +56,7 @@ void spin_unlock(spinlock_t *lock);
 void env_lock_init(spinlock_t *lock, unsigned int level);
 void env_assert_held(spinlock_t *lock);
 void env_relax(void);
+bool env_stop(void);
 void *env_zalloc(size_t bytes);
 void env_free(void *ptr);
 
