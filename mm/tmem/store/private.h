@@ -361,6 +361,8 @@ void tstore_free(struct tstore *s);
 u32 tstore_super_sum(const struct tstore_super *super);
 void tstore_buckets_clear(struct tstore *s);
 
+/* size.c: frames that come and go */
+
 /* object.c: objects and the lists of their pages */
 void tstore_key_hash(struct tstore *s, struct tstore_key *key);
 int tstore_object_link(struct tstore *s, const struct tstore_key *key,

@@ -103,6 +103,20 @@ int tstore_give(struct tstore *s, const u32 *frames, u32 nr)
 }
 
 /**
+ * tstore_free_frames() - how many frames hold nothing
+ * @s: the store
+ *
+ * For a host that gives frames before a put has to drop pages.
+ *
+ * Context: any; takes no lock, so the number is of a moment ago.
+ * Return: frames
+ */
+u64 tstore_free_frames(struct tstore *s)
+{
+	return tstore_pages_free(s);
+}
+
+/**
  * tstore_next_out() - find frames that are out
  * @s: the store
  * @frame: number of the first one that may be returned

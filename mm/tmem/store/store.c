@@ -527,6 +527,18 @@ err_free:
 	return err;
 }
 
+/* For a store that begins without frames */
+static void tstore_all_out(struct tstore *s)
+{
+	u32 i;
+
+	tstore_banks_clear(s);
+	for (i = 0; i < s->nr_frames; i++)
+		tstore_page(s, i)->word = TSTORE_PAGE_OUT;
+	tstore_banks_fill(s);
+	s->out = s->nr_frames;
+}
+
 /**
  * tstore_create() - create a store
  * @cfg: see there
@@ -541,9 +553,34 @@ int tstore_create(const struct tstore_config *cfg, struct tstore **out)
 	int err;
 
 	err = tstore_alloc(cfg, out);
-	if (!err)
-		tstore_super_init(*out, cfg->bytes);
-	return err;
+	if (err)
+		return err;
+	tstore_super_init(*out, cfg->bytes);
+	if (cfg->out)
+		tstore_all_out(*out);
+	return 0;
+}
+
+/**
+ * tstore_metadata() - how much of an arena will not be frames
+ * @cfg: as for tstore_create(); the arena is not touched
+ *
+ * For a host that has no memory behind frames yet, see @out: it has to have some
+ * behind that many bytes at the beginning.
+ *
+ * Context: allocates and frees.
+ * Return: bytes, a multiple of a page; 0 if tstore_create() would fail
+ */
+size_t tstore_metadata(const struct tstore_config *cfg)
+{
+	struct tstore *s;
+	size_t bytes;
+
+	if (tstore_alloc(cfg, &s))
+		return 0;
+	bytes = s->metadata;
+	tstore_free(s);
+	return bytes;
 }
 
 /**

@@ -70,6 +70,8 @@ struct tstore_codec;
  * @max_pools: most pools of one client; 0 for TSTORE_DEFAULT_POOLS
  * @ghosts: estimate for each client what it would gain by more, for policies
  *	that want to know; takes 300 KiB a client
+ * @out: all frames are out at first, see tstore_give(): the store touches none
+ *	until then, so the host need not have memory there
  * @lasting: the arena is one that outlives the process, such as a shared
  *	mapping of a file, and tstore_open() is to go on with it
  * @dedup: keep pages of a client that are equal once
@@ -88,6 +90,7 @@ struct tstore_config {
 	unsigned int max_clients;
 	unsigned int max_pools;
 	bool ghosts;
+	bool out;
 	bool lasting;
 	bool dedup;
 	unsigned int slots;
@@ -261,6 +264,7 @@ struct tstore_work {
 
 int tstore_create(const struct tstore_config *cfg, struct tstore **out);
 int tstore_open(const struct tstore_config *cfg, struct tstore **out);
+size_t tstore_metadata(const struct tstore_config *cfg);
 void tstore_destroy(struct tstore *s);
 void tstore_reset(struct tstore *s);
 void tstore_stats(struct tstore *s, struct tstore_stats *out);
@@ -269,6 +273,7 @@ void tstore_divide(struct tstore *s, const struct tstore_policy *policy);
 u32 tstore_take(struct tstore *s, u32 *frames, u32 nr);
 int tstore_give(struct tstore *s, const u32 *frames, u32 nr);
 u32 tstore_next_out(struct tstore *s, u32 frame);
+u64 tstore_free_frames(struct tstore *s);
 void *tstore_frame_addr(struct tstore *s, u32 frame);
 
 int tstore_client_create(struct tstore *s, u64 limit,

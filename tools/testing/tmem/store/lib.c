@@ -58,6 +58,7 @@ void lib_abandon(void)
 }
 
 bool world_ghosts;
+bool world_out;
 bool world_lasting;
 bool world_packs;
 bool world_dedup;
@@ -90,6 +91,7 @@ void world_abandon(void)
 	world_lasting = false;
 	world_packs = false;
 	world_dedup = false;
+	world_out = false;
 }
 
 static int lib_once(const struct scenario *sc, int fail_at)
@@ -155,6 +157,7 @@ static struct tstore_config world_config(size_t bytes)
 		.max_pools = 8,
 		.ghosts = world_ghosts,
 		.lasting = world_lasting,
+		.out = world_out,
 		.dedup = world_dedup,
 		.codecs = world_packs ? world_codecs : NULL,
 		.seed = 0x5eed,
@@ -168,6 +171,16 @@ int lib_store_create(size_t bytes, struct tstore **s)
 	struct tstore_config cfg = world_config(bytes);
 
 	return tstore_create(&cfg, s);
+}
+
+size_t lib_store_metadata(size_t bytes)
+{
+	struct tstore_config cfg = world_config(bytes);
+	size_t got = tstore_metadata(&cfg);
+
+	if (!got)
+		lib_abandon();
+	return got;
 }
 
 int lib_store_open(size_t bytes, struct tstore **s)

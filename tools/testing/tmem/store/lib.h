@@ -59,6 +59,7 @@ struct world {
 
 extern struct world w;
 extern bool world_ghosts;	/* of the next world: its clients have them */
+extern bool world_out;		/* the same: all frames are out at first */
 extern bool world_lasting;	/* the same: its arena outlives it */
 extern bool world_packs;	/* the same: it packs pages */
 extern bool world_dedup;	/* the same: it keeps equal pages once */
@@ -73,6 +74,7 @@ void world_fresh(unsigned int i, u64 limit);
 u64 world_free(void);
 struct tstore_stats world_stats(void);
 int lib_store_create(size_t bytes, struct tstore **out);
+size_t lib_store_metadata(size_t bytes);
 int lib_store_open(size_t bytes, struct tstore **out);
 void lib_store_end(struct tstore *s, struct tstore_client **c,
 		   unsigned int nr);

@@ -151,6 +151,34 @@ static void taking_is_sliced(void)
 	CHECK(env_work.most_locks < 400);
 }
 
+/* A store can begin with no memory for frames, and be given some */
+static void begins_with_nothing(void)
+{
+	unsigned int i;
+
+	world_out = true;
+	open_both();
+	world_out = false;
+	CHECK_EQ(world_stats().out, FRAMES);
+	CHECK_EQ(lib_store_metadata(w.bytes), world_stats().metadata);
+	CHECK_EQ(tstore_free_frames(w.s), 0);
+	world_check();
+	CHECK_EQ(tstore_take(w.s, frames, 1), 0);
+	CHECK_EQ(put(w.c[0], E, 1, 0, 1, 1), -ENOSPC);
+	for (i = 0; i < 10; i++)
+		frames[i] = i;
+	CHECK_EQ(tstore_give(w.s, frames, 10), 0);
+	CHECK_EQ(tstore_free_frames(w.s), 10);
+	/* one for the object */
+	CHECK_EQ(put(w.c[0], P, 1, 0, 9, 1), 0);
+	CHECK_EQ(put(w.c[0], P, 1, 9, 1, 1), -ENOSPC);
+	for (i = 0; i < FRAMES; i++)
+		frames[i] = i;
+	CHECK_EQ(tstore_give(w.s, frames + 10, FRAMES - 10), 0);
+	CHECK_EQ(get(w.c[0], P, 1, 0, 9), 0);
+	world_check();
+}
+
 const struct scenario unit_size[] = {
 	SCENARIO(all_frames_can_leave),
 	SCENARIO(what_must_stay_stays),
@@ -159,6 +187,7 @@ const struct scenario unit_size[] = {
 	SCENARIO(divided_by_what_there_is),
 	SCENARIO(out_after_a_crash),
 	SCENARIO(taking_is_sliced),
+	SCENARIO(begins_with_nothing),
 };
 
 const unsigned int nr_unit_size = ARRAY_SIZE(unit_size);
