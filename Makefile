@@ -27,6 +27,9 @@ kernel-debug: ## build the x86-64 kernel with lockdep, KASAN and fault injection
 qemu: ## build the QEMU that has the device of transcendent memory, and print where it is
 	@scripts/build-qemu
 
+xen: ## build the Xen hypervisor that has transcendent memory, and print where it is
+	@scripts/build-xen
+
 demo: ## two guests read files, with memory divided and with a pool; TRANSPORT=loop: one guest, which swaps, too: build/demo/
 	@scripts/demo
 
@@ -69,5 +72,5 @@ check-faults: ## all coherence tests in guests whose store misbehaves in every w
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug qemu demo bench-guest bench-store test-store replay tmemd shell kunit check series \
+.PHONY: help deps apply kernel kernel-x86 kernel-debug qemu xen demo bench-guest bench-store test-store replay tmemd shell kunit check series \
 	check-series check-faults clean
