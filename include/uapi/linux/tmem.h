@@ -23,7 +23,7 @@
 #define TMEM_MAX_RUN		512
 
 /**
- * enum tmem_op - what a request asks for
+ * enum tmem_opcode - what a request asks for
  * @TMEM_OP_ATTACH: negotiate; @addr names a page with a struct tmem_attach.
  *	Destroys all pools of the client's earlier epochs.
  * @TMEM_OP_POOL_CREATE: create the pool whose id the client chose, in @pool,
@@ -45,7 +45,7 @@
  *	tmem_query in the page at @addr.
  * @TMEM_OP_NR: number of operations, not one itself.
  */
-enum tmem_op {
+enum tmem_opcode {
 	TMEM_OP_ATTACH		= 1,
 	TMEM_OP_POOL_CREATE	= 2,
 	TMEM_OP_POOL_DESTROY	= 3,
@@ -69,7 +69,7 @@ enum tmem_op {
 
 /**
  * struct tmem_req - one request
- * @op: enum tmem_op
+ * @op: enum tmem_opcode
  * @flags: TMEM_REQ_*
  * @reserved: zero
  * @pool: pool id, below the max_pools that ATTACH returned
