@@ -77,6 +77,8 @@ static inline void tmem_loop_reserve(void) {}
 
 int tmem_transport_register(struct tmem_transport *t);
 void tmem_transport_unregister(struct tmem_transport *t);
+int tmem_transport_sleep(void);
+void tmem_transport_wake(void);
 
 DECLARE_STATIC_KEY_FALSE(tmem_enabled_key);
 

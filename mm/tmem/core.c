@@ -35,8 +35,8 @@ static struct tmem_transport __rcu *active; /* written under tmem_lock, SRCU */
 /* What ATTACH returned, under tmem_lock */
 static struct tmem_attach attached;
 
-/* The machine is going to sleep, or sleeps, and what to attach when it wakes */
-static bool sleeping; /* under tmem_lock */
+/* Who has said that the machine sleeps, and what to attach when it wakes */
+static unsigned int sleeping; /* under tmem_lock */
 static struct tmem_transport *asleep; /* under tmem_lock */
 
 /* What the user asked for: name of a transport, "auto" or "off" */
@@ -485,30 +485,70 @@ int tmem_transport_select(const char *name)
  */
 static int prepare_sleep(void)
 {
+	struct tmem_transport *t;
 	int err;
 
 	lockdep_assert_held(&tmem_lock);
-	asleep = rcu_dereference_protected(active,
-					   lockdep_is_held(&tmem_lock));
-	err = detach(false);
-	if (err)
-		pr_err("no sleep, as pages would be lost: free memory, or mend the swap device, and try again\n");
-	else
-		sleeping = true;
-	return err;
+	if (!sleeping) {
+		t = rcu_dereference_protected(active,
+					      lockdep_is_held(&tmem_lock));
+		err = detach(false);
+		if (err) {
+			pr_err("no sleep, as pages would be lost: free memory, or mend the swap device, and try again\n");
+			return err;
+		}
+		asleep = t;
+	}
+	sleeping++;
+	return 0;
 }
 
 static void end_sleep(void)
 {
 	lockdep_assert_held(&tmem_lock);
+	if (!sleeping || --sleeping)
+		return;
 	/* It may have been unregistered meanwhile */
-	if (sleeping && is_registered(asleep)) {
+	if (is_registered(asleep)) {
 		if (asleep->ops->resume)
 			asleep->ops->resume(asleep);
 		attach(asleep);
 	}
-	sleeping = false;
 }
+
+/**
+ * tmem_transport_sleep - the machine is about to stop, and to go on later
+ *
+ * For a transport that knows when power management does not say so.  The store
+ * is left, whichever it is.
+ *
+ * Context: Process context, may sleep; starts I/O.
+ * Return: 0, and tmem_transport_wake() has to follow; or an error if pages
+ *	would be lost.
+ */
+int tmem_transport_sleep(void)
+{
+	int err;
+
+	mutex_lock(&tmem_lock);
+	err = prepare_sleep();
+	mutex_unlock(&tmem_lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(tmem_transport_sleep);
+
+/**
+ * tmem_transport_wake - the machine goes on
+ *
+ * Context: Process context, may sleep.
+ */
+void tmem_transport_wake(void)
+{
+	mutex_lock(&tmem_lock);
+	end_sleep();
+	mutex_unlock(&tmem_lock);
+}
+EXPORT_SYMBOL_GPL(tmem_transport_wake);
 
 static int tmem_pm_notify(struct notifier_block *nb, unsigned long event,
 			  void *unused)
