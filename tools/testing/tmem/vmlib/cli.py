@@ -62,20 +62,27 @@ def names(text):
 
 def machine_options(parser):
     group = parser.add_argument_group('the guest')
-    group.add_argument('--guest', choices=['uml', 'qemu'], default='uml', help='uml: fast, one processor; qemu: x86-64, SMP')
+    group.add_argument('--guest', choices=list(session.GUESTS), default='uml',
+                       help='uml: fast, one processor; qemu: x86-64, SMP; xen-pv, xen-pvh: of Xen 4.17, with a PV dom0, under QEMU')
     group.add_argument('--debug', action='store_true', help='kernel with lockdep, KASAN (qemu), fault injection')
     group.add_argument('--unpatched', action='store_true', help="Debian's kernel source as it is, for comparisons")
     group.add_argument('--kernel', metavar='FILE', help='boot this image (linux of UML, vmlinux or bzImage)')
+    group.add_argument('--xen', metavar='FILE',
+                       help='xen-pv, xen-pvh: boot this Xen (ELF of 32 bits), not the one of scripts/build-xen')
+    group.add_argument('--save-after', type=int, metavar='SECONDS',
+                       help='xen-pv, xen-pvh: then save the guest, destroy it, and restore it. After that /dev/hvc1, to which '
+                            'COMMAND writes, has to be opened anew, and disks are not to be used')
     group.add_argument('--mem', type=size, default='128M', metavar='SIZE',
                        help="the guest's own memory (default 128M). The pool of the loop transport comes on top of it, as does what "
                             'a debug kernel takes for itself (UML 16M, QEMU 96M)')
-    group.add_argument('--smp', type=int, default=2, metavar='N', help='processors (qemu; default 2)')
+    group.add_argument('--smp', type=int, default=2, metavar='N', help='processors (not of uml; default 2)')
     group.add_argument('--accel', choices=['kvm', 'tcg', 'icount'],
                        help='qemu: by default kvm if it really works here, else tcg. icount: the guest takes a nanosecond for '
                             'each instruction, so that its time does not depend on the host; with --smp 1')
     group.add_argument('--append', default='', metavar='ARGS', help='more kernel arguments')
     group.add_argument('--transport', choices=session.TRANSPORTS, default='none', help='of tmem (default none: tmem=off)')
-    group.add_argument('--pool', type=size, default='256M', metavar='SIZE', help="memory of the loop transport, or of virtio's tmemd (default 256M)")
+    group.add_argument('--pool', type=size, default='256M', metavar='SIZE',
+                       help="memory of the loop transport, of virtio's tmemd, or that Xen may use for tmem (default 256M)")
     group.add_argument('--tmem-socket', metavar='PATH', help='--transport virtio: use the tmemd that runs already, and has this '
                        'socket for the guest')
 
@@ -97,7 +104,8 @@ def other_options(parser):
     group.add_argument('--with', dest='with_', type=names, action='extend', default=[], metavar='PROGRAM,...',
                        help="programs of Debian (installed here if missing), or paths of your own, in the guest's PATH, "
                             'with their libraries')
-    group.add_argument('--share', type=directory, metavar='DIR', help='readable in the guest at /share')
+    group.add_argument('--share', type=directory, metavar='DIR',
+                       help='readable in the guest at /share; for xen-pv and xen-pvh a copy, made before')
     group.add_argument('--timeout', type=float, default=None, metavar='SECONDS', help='0: none (default 600, none for shell)')
     group.add_argument('--log', metavar='FILE', help="the console's log (default: a new file in the cache, named on stderr)")
     group.add_argument('-v', '--verbose', action='store_true', help='the console on stderr, too')
@@ -119,6 +127,19 @@ def parser_for(verb):
     return parser
 
 
+def check_xen(parser, options):
+    """What a guest of Xen cannot have, and what only such a guest can."""
+    if options.guest.startswith('xen-'):
+        if options.transport == 'virtio':
+            parser.error(f'--guest {options.guest}: Xen has no virtio device for it; there are --transport loop and xen')
+        if options.accel not in (None, 'tcg'):
+            parser.error(f'--guest {options.guest} runs with --accel tcg only')
+    elif options.transport == 'xen':
+        parser.error('--transport xen wants --guest xen-pv or xen-pvh')
+    elif options.xen or options.save_after:
+        parser.error(f'{"--xen" if options.xen else "--save-after"} wants --guest xen-pv or xen-pvh')
+
+
 def parse(verb, argv):
     command = []
     if verb == 'run' and '--' in argv:
@@ -131,6 +152,7 @@ def parse(verb, argv):
     options.fs = '' if options.fs == 'none' else options.fs
     if options.tmem_socket and options.transport != 'virtio':
         parser.error('--tmem-socket wants --transport virtio')
+    check_xen(parser, options)
     if options.populate and not options.fs:
         parser.error('--populate wants a filesystem')
     if options.timeout is None:

@@ -10,6 +10,7 @@ import stat
 import subprocess
 
 import guardian
+import images
 from house import Failure
 
 SMALLEST = {'ext4': 16 << 20, 'xfs': 300 << 20, 'btrfs': 128 << 20}
@@ -84,8 +85,9 @@ def escape(path):
 class Disks:
     """The disks of one guest, in the order in which it sees them."""
 
-    def __init__(self, tmp, options, programs):
+    def __init__(self, tmp, options, programs, prefix, share):
         self.tmp = tmp
+        self.prefix = prefix    # of their names in the guest
         self.iops = options.disk_iops
         self.disks = []         # (name, image, throttled and writable)
         if options.fs:
@@ -97,6 +99,9 @@ class Disks:
             self.disks.append(('swap', f'{tmp}/swap.img', True))
         if programs:
             self.disks.append(('programs', str(programs), False))
+        if share:
+            images.mksquashfs(share, f'{tmp}/share.img')
+            self.disks.append(('share', f'{tmp}/share.img', False))
 
     def socket(self, name):
         return f'{self.tmp}/{name}.sock'
@@ -106,7 +111,7 @@ class Disks:
 
     def device(self, name):
         """The name of a disk in the guest, which finds them in our order."""
-        return 'vd' + 'abc'[self.names().index(name)] if name in self.names() else ''
+        return self.prefix + 'abcd'[self.names().index(name)] if name in self.names() else ''
 
     def hold_memory(self):
         """Is there an image of hibernation on the swap disk?"""

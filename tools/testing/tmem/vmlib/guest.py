@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The two kinds of guest: how each is started. Both get the same lines to the outside.
+"""Kinds of guest: how each is started. All get the same lines to the outside. Those of Xen are in xen.py.
 
 A guest has an output line (COMMAND's), a control line (init's words), and a console (the kernel's). Each is a pipe.
 """
@@ -30,6 +30,9 @@ class Guest:
 
     needs = ()              # groups of packages
     config = None           # of the kernel
+    disk_prefix = 'vd'      # of the disks' names
+    shares_image = False    # is /share a copy, on a disk?
+    machine_kernel = None   # of what runs the guest, if that needs a kernel, too
 
     def __init__(self, tmp, options, kernel, disks):
         self.tmp, self.options, self.kernel, self.disks = tmp, options, kernel, disks
@@ -62,6 +65,10 @@ class Guest:
 
     def complain(self):
         """Asks the kernel of a guest that hangs to say on its console what it is doing."""
+
+    def machine_log(self):
+        """What the machine below the guest has said, if it talks."""
+        return ''
 
 
 class Uml(Guest):
@@ -140,10 +147,7 @@ class Qemu(Guest):
                 '-chardev', 'stdio,id=out,signal=off',
                 '-device', 'virtio-serial-pci',
                 '-device', 'virtconsole,chardev=out' if options.interactive else 'virtserialport,chardev=out,name=out',
-                '-device', 'virtserialport,chardev=control,name=control']
-        for name in self.disks.names():
-            argv += ['-chardev', f'socket,id={name},path={self.disks.socket(name)}',
-                     '-device', f'vhost-user-blk-pci,chardev={name},num-queues={options.queues}']
+                *port_arguments('control'), *disk_arguments(self.disks, options.queues)]
         argv += tmem_arguments(options)
         if options.share:
             argv += ['-fsdev', f'local,id=share,path={escape(os.path.abspath(options.share))},security_model=none,readonly=on',
@@ -151,7 +155,15 @@ class Qemu(Guest):
         return argv
 
 
-GUESTS = {'uml': Uml, 'qemu': Qemu}
+def port_arguments(*names):
+    """QEMU's, for virtio-serial ports, each with the character device of its name."""
+    return [word for name in names for word in ('-device', f'virtserialport,chardev={name},name={name}')]
+
+
+def disk_arguments(disks, queues):
+    return [word for name in disks.names()
+            for word in ('-chardev', f'socket,id={name},path={escape(disks.socket(name))}',
+                         '-device', f'vhost-user-blk-pci,chardev={name},num-queues={queues}')]
 
 
 def qemu_binary(options):
@@ -210,12 +222,11 @@ def try_kvm(model, kernel, initrd):
         return b'tmem_vm: up' in os.pread(out.fileno(), 1 << 20, 0)
 
 
-def find_kernel(options, run):
+def find_kernel(config, options, run):
     """The image to boot: the one named, or this checkout's, built if need be."""
     if options.kernel:
         if not os.path.isfile(options.kernel):
             raise Failure(f'--kernel: there is no {options.kernel}')
         return os.path.abspath(options.kernel)
-    config = GUESTS[options.guest].config
     argv = ['--config', config] + (['--debug'] if options.debug else []) + (['--plain'] if options.unpatched else [])
     return run(argv)

@@ -18,11 +18,14 @@ PACKAGES = {'xfs_io': 'xfsprogs', 'fsstress': 'xfstests', 'bash': 'bash', 'sqlit
             'chattr': 'e2fsprogs', 'lsattr': 'e2fsprogs', 'btrfs': 'btrfs-progs', 'losetup': 'mount', 'fallocate': 'util-linux'}
 
 
+HERE = Path(__file__).resolve().parent
+
+
 class Cpio:
     """Writes a cpio archive in the form that the kernel unpacks."""
 
-    def __init__(self, path):
-        self.out = open(path, 'wb')
+    def __init__(self, path, mode='wb'):
+        self.out = open(path, mode)
         self.inode = 0
 
     def add(self, name, mode, data=b'', device=(0, 0)):
@@ -46,12 +49,11 @@ class Cpio:
         self.out.close()
 
 
-def initramfs(path, settings, command):
-    """busybox, our init, and what this guest is told to do."""
+def basics(archive):
+    """busybox, and where things are mounted."""
     busybox = shutil.which('busybox', path='/bin:/usr/bin')
     if not busybox:
         raise Failure('no busybox here: scripts/deps guest')
-    archive = Cpio(path)
     for name in ('bin', 'dev', 'etc', 'mnt', 'proc', 'root', 'run', 'sbin', 'share', 'sys', 'tmp', 'usr', 'var', 'vm'):
         archive.directory(name)
     for name in ('lib', 'lib64'):
@@ -61,9 +63,16 @@ def initramfs(path, settings, command):
     applets = subprocess.run([busybox, '--list'], capture_output=True, text=True, check=True).stdout.split()
     for name in sorted(set(applets) - {'busybox'}):
         archive.link(f'bin/{name}', 'busybox')
-    archive.file('init', (Path(__file__).parent / 'init').read_bytes())
     archive.file('etc/passwd', b'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n', 0o644)
     archive.file('etc/group', b'root:x:0:\nnogroup:x:65534:\n', 0o644)
+    archive.file('vm/ports', (HERE / 'ports').read_bytes(), 0o644)
+
+
+def initramfs(path, settings, command):
+    """busybox, our init, and what this guest is told to do."""
+    archive = Cpio(path)
+    basics(archive)
+    archive.file('init', (HERE / 'init').read_bytes())
     text = ''.join(f"{name}='{value}'\n" for name, value in settings.items())
     archive.file('vm/settings', text.encode())
     archive.file('vm/command', command)
@@ -123,6 +132,13 @@ def programs_image(names):
     return image
 
 
+def mksquashfs(directory, image):
+    done = subprocess.run(['mksquashfs', directory, image, '-comp', 'lz4', '-all-root', '-no-progress', '-quiet', '-no-exports'],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise Failure(f'mksquashfs: {done.stderr.strip()}')
+
+
 def make_squashfs(files, image):
     image.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='new.', dir=image.parent) as tmp:
@@ -131,10 +147,7 @@ def make_squashfs(files, image):
             (top / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, top / place)
         fresh = Path(tmp) / 'image'
-        done = subprocess.run(['mksquashfs', top, fresh, '-comp', 'lz4', '-all-root', '-no-progress', '-quiet', '-no-exports'],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise Failure(f'mksquashfs: {done.stderr.strip()}')
+        mksquashfs(top, fresh)
         os.replace(fresh, image)
     # Old ones, of programs that were rebuilt since, make room.
     for old in sorted(image.parent.glob('*.squashfs'), key=os.path.getmtime)[:-20]:

@@ -16,12 +16,14 @@ import disks
 import images
 import ktap
 import store
-from guest import GUESTS, KVM_FAILS, find_kernel
+import xen
+from guest import KVM_FAILS, Qemu, Uml, find_kernel
 from house import Failure, REPO, cache, deps, say
 
 HARNESS, TIMEOUT, REPORT = 97, 98, 99
 UNREAD_LIMIT = 64 << 20
-TRANSPORTS = ('none', 'loop', 'virtio')
+TRANSPORTS = ('none', 'loop', 'virtio', 'xen')
+GUESTS = {'uml': Uml, 'qemu': Qemu, 'xen-pv': xen.Pv, 'xen-pvh': xen.Pvh}
 
 
 def build(argv):
@@ -45,7 +47,7 @@ def debug_overhead(options):
     """What a debug kernel takes of the memory beyond what others do: KASAN's shadow and quarantine, lockdep's tables."""
     if not options.debug:
         return 0
-    return 96 << 20 if options.guest == 'qemu' else 16 << 20
+    return 16 << 20 if options.guest == 'uml' else 96 << 20
 
 
 def written(path):
@@ -160,6 +162,11 @@ class Session:
         return (self.status is None and self.trouble is None and not self.timed_out and self.guest.disks.hold_memory() and
                 not console.reports(self.said()))
 
+    def add_machine_log(self):
+        said = self.guest.machine_log()
+        if said:
+            self.log.write(f'\n{said}'.encode())
+
     def ask_why(self):
         self.before_asking = len(self.said())
         try:
@@ -211,13 +218,15 @@ def prepare(tmp, options):
     """Everything up to the start of the guest."""
     kind = GUESTS[options.guest]
     deps(*kind.needs)
-    kernel = find_kernel(options, build)
+    kernel = find_kernel(kind.config, options, build)
     options.ram = options.mem + debug_overhead(options)
     options.queues = options.smp if options.guest == 'qemu' else 1
     arguments = transport_arguments(options) + shlex.split(options.append)
     programs = images.programs_image(options.with_) if options.with_ else None
-    served = disks.Disks(tmp, options, programs)
+    served = disks.Disks(tmp, options, programs, kind.disk_prefix, options.share if kind.shares_image else None)
     guest = kind(tmp, options, kernel, served)
+    if kind.machine_kernel:
+        guest.machine_kernel = build(['--config', kind.config])
     settings = {**guest.settings(), 'VM_FS': options.fs, 'VM_MOUNT_OPTS': options.mount_opts,
                 'VM_DISK': served.device('mnt'), 'VM_SWAP_DISK': served.device('swap'),
                 'VM_PROGRAMS': served.device('programs'), 'VM_TRANSPORT': options.transport,
@@ -256,6 +265,7 @@ def run(tmp, options):
         except (Failure, OSError) as failure:
             say(failure)
             return HARNESS
+        session.add_machine_log()
         return session.judge()
 
 
