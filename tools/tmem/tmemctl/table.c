@@ -22,6 +22,17 @@ const char *state_of(struct json_object *client)
 }
 
 /**
+ * counted() - is it counted what a client does?
+ * @client: the client
+ *
+ * Return: true if it is
+ */
+bool counted(struct json_object *client)
+{
+	return json_object_object_length(part_of(client, "counters"));
+}
+
+/**
  * target_text() - what is a client's due
  * @text: room for it, SIZE_TEXT
  * @client: the client
@@ -102,12 +113,18 @@ void print_client(struct json_object *c)
 	char text[SIZE_TEXT];
 
 	printf("%s\n", text_of(c, "name"));
+	if (part_of(c, "domain"))
+		printf("  %-18s %llu\n", "domain",
+		       (unsigned long long)number_of(c, "domain"));
 	line("state", state_of(c));
 	size_line("min", number_of(c, "min"));
 	size_line("cap", number_of(c, "cap"));
 	printf("  %-18s %llu\n", "weight",
 	       (unsigned long long)number_of(c, "weight"));
-	line("hswap", flag_of(c, "hswap") ? "on" : "off");
+	if (part_of(c, "hswap_size"))
+		size_line("hswap", number_of(c, "hswap_size"));
+	else
+		line("hswap", flag_of(c, "hswap") ? "on" : "off");
 	line("target", target_text(text, c));
 	size_line("held", number_of(c, "charged"));
 	pages_line("ephemeral", c, "ephemeral_pages");
@@ -117,7 +134,8 @@ void print_client(struct json_object *c)
 	printf("  %-18s %llu\n", "evicted",
 	       (unsigned long long)number_of(c, "evicted"));
 	numbers("puts refused", part_of(c, "refused"));
-	numbers("counters", part_of(c, "counters"));
+	if (counted(c))
+		numbers("counters", part_of(c, "counters"));
 }
 
 /**
@@ -131,6 +149,13 @@ void print_size(struct json_object *answer)
 		size_line("on the way to", number_of(answer, "goal"));
 	size_line("at most", number_of(answer, "max_size"));
 	size_line("for itself", number_of(answer, "metadata"));
+	if (!part_of(answer, "present"))
+		return;
+	size_line("has at present", number_of(answer, "present"));
+	size_line("leaves free", number_of(answer, "reserve"));
+	printf("memory of the machine\n");
+	size_line("free", number_of(answer, "memory_free"));
+	size_line("could be made free", number_of(answer, "memory_freeable"));
 }
 
 /**
@@ -139,16 +164,18 @@ void print_size(struct json_object *answer)
  */
 void print_stats(struct json_object *answer)
 {
-	printf("tmemd\n");
+	printf("%s\n", part_of(answer, "host") ? text_of(answer, "host") :
+						 "tmemd");
 	line("policy", text_of(answer, "policy"));
 	line("codec", text_of(answer, "codec"));
 	line("dedup", flag_of(answer, "dedup") ? "on" : "off");
 	printf("  %-18s %llu, %llu connected\n", "clients",
 	       (unsigned long long)number_of(answer, "clients"),
 	       (unsigned long long)number_of(answer, "connected"));
-	printf("  %-18s %llu, started %llu times\n", "worker",
-	       (unsigned long long)number_of(answer, "worker"),
-	       (unsigned long long)number_of(answer, "starts"));
+	if (part_of(answer, "worker"))
+		printf("  %-18s %llu, started %llu times\n", "worker",
+		       (unsigned long long)number_of(answer, "worker"),
+		       (unsigned long long)number_of(answer, "starts"));
 	printf("pool\n");
 	print_size(answer);
 	numbers("store, in pages", part_of(answer, "store"));

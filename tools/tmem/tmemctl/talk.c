@@ -14,11 +14,17 @@
 #include <unistd.h>
 
 #include "tmemctl.h"
+#include "xen.h"
 
 static struct sockaddr_un where = { .sun_family = AF_UNIX };
+static bool xen;
 
 static void no_daemon(int err)
 {
+	if (xen) {
+		xen_absent(err);
+		exit(EXIT_NO_DAEMON);
+	}
 	if (err == ECONNRESET) {
 		fprintf(stderr,
 			"tmemctl: the daemon was started anew, or has ended, before it answered; ask again\n");
@@ -41,6 +47,17 @@ void talk_begin(const char *dir)
 	if (snprintf(where.sun_path, sizeof(where.sun_path), "%s/control",
 		     dir) >= (int)sizeof(where.sun_path))
 		usage_error("%s: too long for the directory of a socket", dir);
+}
+
+/**
+ * talk_begin_xen() - choose Xen in place of a daemon
+ */
+void talk_begin_xen(void)
+{
+#ifndef WITH_XEN
+	usage_error("--host xen: this tmemctl was built without Xen, as libxen-dev was not there");
+#endif
+	xen = true;
 }
 
 static bool say(int conn, const char *line, size_t bytes, int fd)
@@ -126,7 +143,7 @@ static char *exchange(struct json_object *request, int fd)
 }
 
 /**
- * talk_try() - ask the daemon for something
+ * talk_try() - ask the daemon, or Xen, for something
  * @request: what; it is used up
  * @fd: a descriptor to go with it, or -1
  *
@@ -134,9 +151,15 @@ static char *exchange(struct json_object *request, int fd)
  */
 struct json_object *talk_try(struct json_object *request, int fd)
 {
-	char *line = exchange(request, fd);
 	struct json_object *answer;
+	char *line;
 
+	if (xen) {
+		answer = xen_ask(request, fd);
+		json_object_put(request);
+		return answer;
+	}
+	line = exchange(request, fd);
 	json_object_put(request);
 	if (!line)
 		return NULL;
@@ -151,7 +174,7 @@ struct json_object *talk_try(struct json_object *request, int fd)
 }
 
 /**
- * talk() - ask the daemon for something that it should do
+ * talk() - ask the daemon, or Xen, for something that it should do
  * @request: what; it is used up
  * @fd: a descriptor to go with it, or -1
  *

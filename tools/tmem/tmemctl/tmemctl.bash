@@ -19,6 +19,7 @@ _tmemctl()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-s|--socket) i=$((i + 1)) daemon=(--socket "${COMP_WORDS[i]}") ;;
+		-H|--host) i=$((i + 1)) daemon=(--host "${COMP_WORDS[i]}") ;;
 		--delay|--seconds|--since) i=$((i + 1)) ;;
 		-*) ;;
 		*) [ -n "$verb" ] && nr=$((nr + 1)) || verb=${COMP_WORDS[i]} ;;
@@ -26,9 +27,10 @@ _tmemctl()
 	done
 	case $before in
 	-s|--socket) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
+	-H|--host) mapfile -t COMPREPLY < <(compgen -W "tmemd xen" -- "$word"); return ;;
 	esac
 	case $verb:$nr in
-	:0) choices="list show top set add remove freeze thaw drop save restore policy size stats trace report reload --socket --json --help" ;;
+	:0) choices="list show top set add remove freeze thaw drop save restore policy size stats trace report reload --host --socket --json --help" ;;
 	show:0|set:0|freeze:0|thaw:0|save:0|restore:0) choices=$(_tmemctl_clients "${daemon[@]}") ;;
 	remove:0) choices="--force $(_tmemctl_clients "${daemon[@]}")" ;;
 	drop:0) choices="--ephemeral $(_tmemctl_clients "${daemon[@]}")" ;;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transcendent memory: tmemctl, steers tmemd and shows how it is
+ * Transcendent memory: tmemctl, steers tmemd, or Xen, and shows how it is
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,16 +13,17 @@
 #include "tmemctl.h"
 
 static const char help[] =
-"Usage: tmemctl [--socket DIR] [--json] VERB [ARGUMENT...]\n"
+"Usage: tmemctl [--host HOST | --socket DIR] [--json] VERB [ARGUMENT...]\n"
 "\n"
-"Steers tmemd, which keeps pages for the guests of this machine.\n"
+"Steers what keeps pages for the guests of this machine: tmemd, or Xen.\n"
 "\n"
 "  list                     the clients\n"
 "  show CLIENT              all about one of them\n"
 "  top                      what they do, live; q quits\n"
 "      --once               one table, without a terminal\n"
 "      --delay SECONDS      between two tables (default 1)\n"
-"  set CLIENT KEY=VALUE...  min=SIZE, cap=SIZE, weight=N, hswap=on|off\n"
+"  set CLIENT KEY=VALUE...  min=SIZE, cap=SIZE, weight=N, hswap=on|off (Xen:\n"
+"                           hswap=SIZE)\n"
 "  add CLIENT [KEY=VALUE...]\n"
 "                           a new client, and its socket\n"
 "  remove CLIENT [--force]  a client no more; --force: with a guest connected\n"
@@ -42,15 +43,19 @@ static const char help[] =
 "  stats                    how the daemon is\n"
 "  reload                   start the daemon anew, with nothing lost\n"
 "\n"
-"  -s, --socket DIR         directory of its sockets (default $TMEMD_SOCKET, or else\n"
+"  -H, --host HOST          tmemd, or xen: the hypervisor itself, whose clients are\n"
+"                           domains, by name or number; it cannot add, remove,\n"
+"                           trace, report and reload\n"
+"  -s, --socket DIR         directory of tmemd's sockets (default $TMEMD_SOCKET, or else\n"
 "                           /run/tmemd)\n"
 "  -j, --json               print the answer as it came\n"
 "  -h, --help               this text\n"
 "\n"
 "A SIZE is a number of bytes, or such as 64M or 2G.\n"
-"Status: 0; 1: the daemon refused; 2: this makes no sense; 3: there is no daemon.\n";
+"Status: 0; 1: the host refused; 2: this makes no sense; 3: there is no host.\n";
 
 static struct {
+	bool xen;
 	bool json;
 	bool once;
 	bool force;
@@ -127,6 +132,21 @@ static void do_top(char **args __attribute__((unused)))
 		top(opts.once, opts.delay);
 }
 
+/* Xen grants so much, beyond what a domain leaves of its memory */
+static void add_hswap(struct json_object *to, const char *value)
+{
+	bool on = !strcmp(value, "on"), off = !strcmp(value, "off");
+
+	if (opts.xen && on)
+		usage_error("hswap: in Xen it is a size, such as 512M, or off");
+	if (opts.xen && !off)
+		add_number(to, "hswap", parse_size("hswap", value));
+	else if (on || off)
+		add_bool(to, "hswap", on);
+	else
+		usage_error("hswap: '%s' is neither on nor off", value);
+}
+
 static void add_share(struct json_object *to, char *text)
 {
 	char *value = strchr(text, '=');
@@ -139,9 +159,7 @@ static void add_share(struct json_object *to, char *text)
 	} else if (!strcmp(text, "weight")) {
 		add_number(to, text, parse_number(text, value));
 	} else if (!strcmp(text, "hswap")) {
-		if (strcmp(value, "on") && strcmp(value, "off"))
-			usage_error("hswap: '%s' is neither on nor off", value);
-		add_bool(to, text, !strcmp(value, "on"));
+		add_hswap(to, value);
 	} else {
 		usage_error("%s: not min, cap, weight or hswap", text);
 	}
@@ -235,7 +253,7 @@ static void print_bytes(struct json_object *answer)
 	printf("%s\n", size_text(text, number_of(answer, "bytes")));
 }
 
-/* Has the daemon write a file; standard output is then not for words */
+/* Has the host write a file; standard output is then not for words */
 static void ask_into(struct json_object *what, const char *path,
 		     void (*print)(struct json_object *answer))
 {
@@ -270,7 +288,10 @@ static void do_trace(char **args)
 	struct json_object *what = request("trace");
 
 	add_number(what, "seconds", opts.seconds);
-	ask_into(what, args[0], print_trace);
+	if (opts.xen)	/* which refuses it: the file stays as it is */
+		ask(what, -1, NULL);
+	else
+		ask_into(what, args[0], print_trace);
 }
 
 static void do_report(char **args)
@@ -365,10 +386,32 @@ static unsigned int parse_seconds(const char *what, const char *text)
 	return seconds;
 }
 
+static bool host_is_xen(const char *host)
+{
+	if (strcmp(host, "xen") && strcmp(host, "tmemd"))
+		usage_error("--host: '%s' is neither tmemd nor xen", host);
+	return !strcmp(host, "xen");
+}
+
+/* @dir: of tmemd's sockets, or NULL */
+static void choose_host(const char *dir)
+{
+	if (opts.xen && dir)
+		usage_error("--socket is for tmemd");
+	if (opts.xen) {
+		talk_begin_xen();
+		return;
+	}
+	if (!dir)
+		dir = getenv("TMEMD_SOCKET");
+	talk_begin(dir && *dir ? dir : "/run/tmemd");
+}
+
 int main(int argc, char **argv)
 {
 	enum { ONCE = 256, DELAY, SECONDS, SINCE, FORCE, EPHEMERAL };
 	static const struct option longs[] = {
+		{ "host", required_argument, NULL, 'H' },
 		{ "socket", required_argument, NULL, 's' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
@@ -380,13 +423,14 @@ int main(int argc, char **argv)
 		{ "ephemeral", no_argument, NULL, EPHEMERAL },
 		{ 0 }
 	};
-	const char *dir = getenv("TMEMD_SOCKET");
+	const char *dir = NULL;
 	int opt;
 
-	if (!dir || !*dir)
-		dir = "/run/tmemd";
-	while ((opt = getopt_long(argc, argv, "s:jh", longs, NULL)) >= 0) {
+	while ((opt = getopt_long(argc, argv, "H:s:jh", longs, NULL)) >= 0) {
 		switch (opt) {
+		case 'H':
+			opts.xen = host_is_xen(optarg);
+			break;
 		case 's':
 			dir = optarg;
 			break;
@@ -420,7 +464,7 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	talk_begin(dir);
+	choose_host(dir);
 	run(argc - optind, argv + optind);
 	return fflush(stdout) ? EXIT_REFUSED : 0;
 }

@@ -20,6 +20,7 @@
 /* talk.c: the daemon */
 
 void talk_begin(const char *dir);
+void talk_begin_xen(void);
 struct json_object *talk_try(struct json_object *request, int fd);
 struct json_object *talk(struct json_object *request, int fd);
 
@@ -39,6 +40,7 @@ struct json_object *part_of(struct json_object *from, const char *name);
 /* table.c: answers, for people */
 
 const char *state_of(struct json_object *client);
+bool counted(struct json_object *client);
 const char *target_text(char *text, struct json_object *client);
 void print_list(struct json_object *answer);
 void print_client(struct json_object *client);

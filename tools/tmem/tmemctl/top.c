@@ -2,7 +2,7 @@
 /*
  * Transcendent memory: tmemctl, a table that lives
  *
- * Made for 80 columns.  Rates are differences of what the daemon counts.
+ * Made for 80 columns.  Rates are differences of what is counted.
  */
 #include <errno.h>
 #include <locale.h>
@@ -111,23 +111,27 @@ static void client_row(struct json_object *c, struct json_object *was,
 	double gets = grown(c, was, "counters", "gets");
 	double hits = grown(c, was, "counters", "hits");
 	char held[SIZE_TEXT], cap[SIZE_TEXT], eph[SIZE_TEXT], pers[SIZE_TEXT];
-	char ratio[8] = "-", fill[BAR + 1];
+	char ratio[8] = "-", put_s[8] = "-", get_s[8] = "-", fill[BAR + 1];
 	double refused = grown(c, was, "refused", "full") +
 			 grown(c, was, "refused", "limit") +
 			 grown(c, was, "refused", "frozen");
 
 	if (gets)
 		snprintf(ratio, sizeof(ratio), "%.0f%%", 100 * hits / gets);
+	if (counted(c)) {
+		snprintf(put_s, sizeof(put_s), "%.0f",
+			 grown(c, was, "counters", "puts") / seconds);
+		snprintf(get_s, sizeof(get_s), "%.0f", gets / seconds);
+	}
 	bar(fill, number_of(c, "charged"), number_of(c, "cap"));
-	row(false, "%-12.12s %c %6s %6s %6s %6s [%s] %6.0f %6.0f %5s %5.0f",
+	row(false, "%-12.12s %c %6s %6s %6s %6s [%s] %6s %6s %5s %5.0f",
 	    text_of(c, "name"),
 	    flag_of(c, "frozen") ? 'F' : flag_of(c, "connected") ? 'C' : '-',
 	    size_text(held, number_of(c, "charged")),
 	    size_text(cap, number_of(c, "cap")),
 	    size_text(eph, number_of(c, "ephemeral_pages") * PAGE),
 	    size_text(pers, number_of(c, "persistent_pages") * PAGE), fill,
-	    grown(c, was, "counters", "puts") / seconds, gets / seconds, ratio,
-	    refused / seconds);
+	    put_s, get_s, ratio, refused / seconds);
 }
 
 static void show(const struct sample *now, const struct sample *was)
@@ -201,7 +205,7 @@ void top(bool once, unsigned int delay)
 		erase();
 		move(0, 0);
 		if (!sample(&now)) {
-			row(false, "no answer from the daemon; still trying");
+			row(false, "no answer; still trying");
 			sample_free(&now);
 		} else {
 			show(&now, was.list ? &was : &now);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Transcendent memory: tmemctl, Xen in place of tmemd
+ *
+ * The requests that tmemd knows are carried out by hypercalls, and answered in
+ * the same form.
+ */
+#ifndef _TMEMCTL_XEN_H
+#define _TMEMCTL_XEN_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef WITH_XEN
+
+struct json_object *xen_ask(struct json_object *request, int fd);
+void xen_absent(int err);
+
+#else
+
+static inline struct json_object *xen_ask(struct json_object *request,
+					  int fd)
+{
+	(void)request;
+	(void)fd;
+	return NULL;
+}
+
+static inline void xen_absent(int err)
+{
+	(void)err;
+}
+
+#endif
+
+/* The rest is for xen_*.c alone, which take xen_abi.h first */
+#ifdef _TMEMCTL_XEN_ABI_H
+
+#define PAGE		4096ULL
+#define PAGE_SHIFT	12
+
+/* Room for the name of a domain */
+#define NAME_TEXT	64
+
+/*
+ * struct asked - a request that is being carried out
+ * @args: the request
+ * @answer: an object for the answer
+ * @info: how the store was when the request came
+ * @fd: a descriptor that came with it, or -1
+ * @why: why it is refused, or ""
+ */
+struct asked {
+	struct json_object *args;
+	struct json_object *answer;
+	struct xen_tmem_info info;
+	int fd;
+	char why[200];
+};
+
+/* xen_call.c: the hypervisor */
+
+int xen_open(void);
+void *xen_buffer(size_t pages);
+int xen_info(struct xen_tmem_info *info);
+int xen_call(struct xen_tmem_control *op);
+
+/* xen_names.c: the names of domains */
+
+const char *domain_name(char *text, domid_t domid);
+int domain_find(const char *name, domid_t *domid);
+
+/* xen_report.c: how things are */
+
+int client_list(domid_t from, size_t most, struct xen_tmem_client **all,
+		size_t *nr);
+struct json_object *client_report(const struct xen_tmem_info *info,
+				  const struct xen_tmem_client *c);
+int list_report(struct asked *q);
+int stats_report(struct asked *q);
+void size_report(struct json_object *to, const struct xen_tmem_info *info);
+void policy_report(struct json_object *to, const struct xen_tmem_info *info);
+int policy_find(const struct xen_tmem_info *info, const char *name);
+
+/* xen_stream.c: saving and restoring */
+
+int client_save(struct asked *q, const char *name, domid_t domid);
+int client_restore(struct asked *q, const char *name, domid_t domid);
+void client_unsave(domid_t domid);
+
+/* xen.c: requests */
+
+int refuse(struct asked *q, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif /* _TMEMCTL_XEN_ABI_H */
+
+#endif /* _TMEMCTL_XEN_H */

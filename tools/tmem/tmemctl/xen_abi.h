@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Transcendent memory: the control of it in Xen, by the hypercall tmem_op
+ *
+ * A copy of what is in Xen's public/tmem.h, for a machine whose header does not
+ * have it: what is between the first comment and the assertions is the same.
+ * Before it come <xen/xen.h>, with __XEN_TOOLS__, and the number of the command.
+ */
+#ifndef _TMEMCTL_XEN_ABI_H
+#define _TMEMCTL_XEN_ABI_H
+
+#define __XEN_TOOLS__ 1
+#include <stddef.h>
+#include <stdint.h>
+#include <xen/xen.h>
+
+#define TMEM_CONTROL               0 /* struct xen_tmem_control, privileged */
+
+/* TMEM_CONTROL: for the toolstack.  Anything that is not used is zero. */
+#define XEN_TMEM_CONTROL_VERSION   2
+
+#define XEN_TMEM_INFO              1 /* u.info */
+#define XEN_TMEM_LIST              2 /* u.list, of clients from domid on */
+#define XEN_TMEM_SET               3 /* u.set, of one client */
+#define XEN_TMEM_DROP              4 /* u.pages of one client, ephemeral */
+#define XEN_TMEM_POLICY            5 /* u.policy */
+#define XEN_TMEM_RESERVE           6 /* u.pages that are left free */
+#define XEN_TMEM_SIZE              7 /* u.pages that all of it may take */
+#define XEN_TMEM_FREE              8 /* u.pages that are to be free now */
+#define XEN_TMEM_SAVE_BEGIN        9 /* u.save, as up to RESTORE_END */
+#define XEN_TMEM_SAVE_NEXT        10
+#define XEN_TMEM_SAVE_FINISH      11
+#define XEN_TMEM_SAVE_END         12
+#define XEN_TMEM_RESTORE_BEGIN    13
+#define XEN_TMEM_RESTORE_FEED     14
+#define XEN_TMEM_RESTORE_END      15
+
+struct xen_tmem_info {
+    uint64_aligned_t pages;       /* most pages that the pool can have */
+    uint64_aligned_t present;     /* pages that it has at present */
+    uint64_aligned_t free;        /* of these, those that hold nothing */
+    uint64_aligned_t ephemeral;   /* pages that may be dropped */
+    uint64_aligned_t persistent;  /* pages that must stay */
+    uint64_aligned_t metadata;    /* pages that describe them */
+    uint64_aligned_t heap_free;   /* pages that nobody uses */
+    uint64_aligned_t freeable;    /* pages that XEN_TMEM_FREE could add */
+    uint64_aligned_t size;        /* of XEN_TMEM_SIZE */
+    uint64_aligned_t reserve;     /* of XEN_TMEM_RESERVE */
+    uint64_aligned_t stored;      /* pages since boot, as the rest */
+    uint64_aligned_t replaced;
+    uint64_aligned_t hits;
+    uint64_aligned_t misses;
+    uint64_aligned_t flushed;
+    uint64_aligned_t evicted;
+    uint64_aligned_t reject_full;
+    uint64_aligned_t reject_limit;
+    uint64_aligned_t reject_frozen;
+    uint32_t policy;
+    uint32_t nr_policies;
+};
+
+struct xen_tmem_client {
+    domid_t domid;
+    uint8_t frozen;
+    uint8_t pad;
+    uint32_t weight;
+    uint64_aligned_t min;         /* pages, as the rest */
+    uint64_aligned_t cap;
+    uint64_aligned_t hswap;
+    uint64_aligned_t target;      /* what the policy found to be its due */
+    uint64_aligned_t ephemeral;
+    uint64_aligned_t persistent;
+    uint64_aligned_t pools;
+    uint64_aligned_t evicted;
+    uint64_aligned_t reject_full;
+    uint64_aligned_t reject_limit;
+    uint64_aligned_t reject_frozen;
+};
+typedef struct xen_tmem_client xen_tmem_client_t;
+DEFINE_XEN_GUEST_HANDLE(xen_tmem_client_t);
+
+/* xen_tmem_control.u.set.what: which of them */
+#define XEN_TMEM_SET_MIN          (1u << 0)
+#define XEN_TMEM_SET_CAP          (1u << 1)
+#define XEN_TMEM_SET_WEIGHT       (1u << 2)
+#define XEN_TMEM_SET_HSWAP        (1u << 3)
+#define XEN_TMEM_SET_FROZEN       (1u << 4)
+
+struct xen_tmem_control {
+    uint32_t cmd;
+    uint32_t version;             /* XEN_TMEM_CONTROL_VERSION */
+    uint32_t op;                  /* XEN_TMEM_* */
+    domid_t domid;
+    uint16_t pad;
+    union {
+        struct xen_tmem_info info;                     /* out */
+        struct {
+            uint32_t nr;                               /* in: room, out */
+            uint32_t pad;
+            XEN_GUEST_HANDLE_64(xen_tmem_client_t) clients;
+        } list;
+        struct {
+            uint32_t what;                             /* XEN_TMEM_SET_* */
+            uint32_t weight;
+            uint64_aligned_t min;
+            uint64_aligned_t cap;
+            uint64_aligned_t hswap;
+            uint8_t frozen;
+            uint8_t pad[7];
+        } set;
+        struct {
+            uint64_aligned_t nr;                       /* in */
+            uint64_aligned_t done;                     /* zero, out */
+        } pages;
+        uint32_t policy;
+        struct {
+            uint32_t entries;   /* BEGIN: of the log of what leaves meanwhile */
+            uint32_t bytes;     /* NEXT: in: room, out; FEED: in */
+            uint32_t more;      /* NEXT: out: there is more to tell */
+            uint32_t damage;    /* END: out: what is wrong with the stream */
+            XEN_GUEST_HANDLE_64(uint8) buffer;
+        } save;
+    } u;
+};
+typedef struct xen_tmem_control xen_tmem_control_t;
+DEFINE_XEN_GUEST_HANDLE(xen_tmem_control_t);
+
+_Static_assert(sizeof(struct xen_tmem_info) == 160, "size of info");
+_Static_assert(sizeof(struct xen_tmem_client) == 96, "size of client");
+_Static_assert(sizeof(struct xen_tmem_control) == 176, "size of control");
+_Static_assert(offsetof(struct xen_tmem_control, domid) == 12, "domid");
+_Static_assert(offsetof(struct xen_tmem_control, u) == 16, "u");
+_Static_assert(offsetof(struct xen_tmem_control, u.list.clients) == 24, "clients");
+_Static_assert(offsetof(struct xen_tmem_control, u.save.buffer) == 32, "buffer");
+
+#endif /* _TMEMCTL_XEN_ABI_H */

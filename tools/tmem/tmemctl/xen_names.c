@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: tmemctl, the names of domains
+ *
+ * A domain has a number, and a name if xenstore tells one.  A name that a
+ * number could be, or that does not look like one, is none.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xenstore.h>
+#include <xenstore_lib.h>
+
+#include "xen_abi.h"
+#include "xen.h"
+
+static struct xs_handle *names;
+
+/* Without its socket, xenstore may be one that never answers */
+static bool names_open(void)
+{
+	static bool tried;
+	struct stat st;
+
+	if (!tried && !stat(xs_daemon_socket(), &st))
+		names = xs_open(0);
+	tried = true;
+	return names;
+}
+
+static bool is_number(const char *text)
+{
+	return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+static bool is_name(const char *text, size_t length)
+{
+	size_t i;
+
+	if (!length || length >= NAME_TEXT || strlen(text) != length)
+		return false;
+	for (i = 0; i < length; i++)
+		if (!isascii(text[i]) || !isgraph(text[i]))
+			return false;
+	return !is_number(text);
+}
+
+/* For free(), or NULL */
+static char *name_read(const char *domid)
+{
+	unsigned int length = 0;
+	char path[64], *name;
+
+	snprintf(path, sizeof(path), "/local/domain/%.20s/name", domid);
+	name = xs_read(names, XBT_NULL, path, &length);
+	if (name && is_name(name, length))
+		return name;
+	free(name);
+	return NULL;
+}
+
+/**
+ * domain_name() - what a domain is called
+ * @text: room for it, NAME_TEXT
+ * @domid: its number
+ *
+ * Return: @text: its name, or else its number
+ */
+const char *domain_name(char *text, domid_t domid)
+{
+	char *name;
+
+	snprintf(text, NAME_TEXT, "%u", domid);
+	name = names_open() ? name_read(text) : NULL;
+	if (name)
+		snprintf(text, NAME_TEXT, "%s", name);
+	free(name);
+	return text;
+}
+
+static int number_find(const char *text, domid_t *domid)
+{
+	unsigned long number = strtoul(text, NULL, 10);
+
+	if (strlen(text) > 5 || number >= DOMID_FIRST_RESERVED)
+		return -ENOENT;
+	*domid = number;
+	return 0;
+}
+
+/**
+ * domain_find() - the domain that is called so
+ * @name: its name, or its number
+ * @domid: out: its number; there may be no such domain
+ *
+ * Return: 0; -ENOENT; or -EEXIST if several have that name
+ */
+int domain_find(const char *name, domid_t *domid)
+{
+	unsigned int nr = 0, i, found = 0;
+	char **all = NULL, *other;
+
+	if (is_number(name))
+		return number_find(name, domid);
+	if (names_open())
+		all = xs_directory(names, XBT_NULL, "/local/domain", &nr);
+	for (i = 0; all && i < nr; i++) {
+		other = is_number(all[i]) ? name_read(all[i]) : NULL;
+		if (other && !strcmp(other, name) &&
+		    !number_find(all[i], domid))
+			found++;
+		free(other);
+	}
+	free(all);
+	if (!found)
+		return -ENOENT;
+	return found == 1 ? 0 : -EEXIST;
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: tmemctl, how a hypervisor's store is
+ *
+ * The hypervisor counts pages.  Answers are in bytes, as tmemd's are.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tmem_env.h>
+
+#include "policy.h"
+#include "xen_abi.h"
+#include "xen.h"
+
+/* Clients that one call tells of */
+#define LIST_PAGES	4
+#define LIST_ROOM	(LIST_PAGES * PAGE / sizeof(struct xen_tmem_client))
+
+static void add_number(struct json_object *to, const char *name,
+		       uint64_t number)
+{
+	json_object_object_add(to, name, json_object_new_uint64(number));
+}
+
+/* A number that cannot be, such as "no limit", is as large as can be told */
+static void add_pages(struct json_object *to, const char *name, uint64_t pages)
+{
+	add_number(to, name, pages > INT64_MAX >> PAGE_SHIFT ?
+		   INT64_MAX & ~(PAGE - 1) : pages << PAGE_SHIFT);
+}
+
+static void add_bool(struct json_object *to, const char *name, bool is)
+{
+	json_object_object_add(to, name, json_object_new_boolean(is));
+}
+
+static void add_text(struct json_object *to, const char *name,
+		     const char *text)
+{
+	json_object_object_add(to, name, json_object_new_string(text));
+}
+
+/* ---- clients ---- */
+
+/* Clients from @from on.  Returns how many, or a negative error number. */
+static int list_some(domid_t from, uint32_t room, struct xen_tmem_client *all)
+{
+	struct xen_tmem_control op = { .op = XEN_TMEM_LIST, .domid = from };
+	static struct xen_tmem_client *buffer;
+	uint32_t i;
+	int err;
+
+	if (!buffer)
+		buffer = xen_buffer(LIST_PAGES);
+	if (!buffer)
+		return -ENOMEM;
+	op.u.list.nr = room;
+	set_xen_guest_handle(op.u.list.clients, buffer);
+	err = xen_call(&op);
+	if (err)
+		return err;
+	if (op.u.list.nr > room)
+		return -EBADMSG;
+	memcpy(all, buffer, op.u.list.nr * sizeof(*all));
+	/* In their order, or else there would be no end to it */
+	for (i = 0; i < op.u.list.nr; from = all[i++].domid + 1)
+		if (all[i].domid < from ||
+		    all[i].domid >= DOMID_FIRST_RESERVED)
+			return -EBADMSG;
+	return op.u.list.nr;
+}
+
+/**
+ * client_list() - the clients that there are
+ * @from: number of the first domain that may be one
+ * @most: how many are wanted at most
+ * @all: out: the clients, by their numbers, for free()
+ * @nr: out: how many
+ *
+ * Return: 0 or a negative error number, and then nothing is out
+ */
+int client_list(domid_t from, size_t most, struct xen_tmem_client **all,
+		size_t *nr)
+{
+	size_t room = most < LIST_ROOM ? most : LIST_ROOM;
+	struct xen_tmem_client *list = NULL, *more;
+	int got;
+
+	*nr = 0;
+	do {
+		more = realloc(list, (*nr + room) * sizeof(*list));
+		got = more ? list_some(from, room, more + *nr) : -ENOMEM;
+		list = more ? more : list;
+		if (got < 0) {
+			free(list);
+			return got;
+		}
+		*nr += got;
+		if (got)
+			from = list[*nr - 1].domid + 1;
+	} while (got == (int)room && *nr < most);
+	*all = list;
+	return 0;
+}
+
+/**
+ * client_report() - how a client is
+ * @info: the store
+ * @c: the client
+ *
+ * Return: an object, for json_object_put()
+ */
+struct json_object *client_report(const struct xen_tmem_info *info,
+				  const struct xen_tmem_client *c)
+{
+	struct json_object *all = json_object_new_object();
+	struct json_object *refused = json_object_new_object();
+	char name[NAME_TEXT];
+
+	add_text(all, "name", domain_name(name, c->domid));
+	add_number(all, "domain", c->domid);
+	add_bool(all, "connected", c->pools);
+	add_pages(all, "min", c->min < info->pages ? c->min : info->pages);
+	add_pages(all, "cap", c->cap < info->pages ? c->cap : info->pages);
+	add_number(all, "weight", c->weight);
+	add_bool(all, "hswap", c->hswap);
+	add_pages(all, "hswap_size", c->hswap);
+	add_bool(all, "frozen", c->frozen);
+	add_number(all, "pools", c->pools);
+	add_number(all, "ephemeral_pages", c->ephemeral);
+	add_number(all, "persistent_pages", c->persistent);
+	add_pages(all, "charged", c->ephemeral + c->persistent);
+	add_pages(all, "target", c->target);
+	add_number(all, "evicted", c->evicted);
+	add_number(refused, "full", c->reject_full);
+	add_number(refused, "limit", c->reject_limit);
+	add_number(refused, "frozen", c->reject_frozen);
+	json_object_object_add(all, "refused", refused);
+	json_object_object_add(all, "counters", json_object_new_object());
+	return all;
+}
+
+/**
+ * list_report() - how all clients are
+ * @q: the request
+ *
+ * Return: 0 or a negative error number
+ */
+int list_report(struct asked *q)
+{
+	struct json_object *list = json_object_new_array();
+	struct xen_tmem_client *all;
+	size_t nr, i;
+	int err = client_list(0, SIZE_MAX, &all, &nr);
+
+	json_object_object_add(q->answer, "clients", list);
+	if (err)
+		return err;
+	for (i = 0; i < nr; i++)
+		json_object_array_add(list, client_report(&q->info, &all[i]));
+	free(all);
+	return 0;
+}
+
+/* ---- the store ---- */
+
+/**
+ * size_report() - how large the pool is
+ * @to: an object to which that is added
+ * @info: the store
+ *
+ * It has memory only for what is in it.  Its size is how much it may have; what
+ * it has beyond that, as that must stay, it is on its way to give up.
+ */
+void size_report(struct json_object *to, const struct xen_tmem_info *info)
+{
+	add_pages(to, "size", info->present > info->size ? info->present :
+							   info->size);
+	add_pages(to, "goal", info->size);
+	add_pages(to, "max_size", info->pages);
+	add_pages(to, "metadata", info->metadata);
+	add_pages(to, "present", info->present);
+	add_pages(to, "reserve", info->reserve);
+	add_pages(to, "memory_free", info->heap_free);
+	add_pages(to, "memory_freeable", info->freeable);
+}
+
+/* A policy that was made after this program has its number only */
+static const char *policy_name(char *text, size_t bytes, uint32_t policy)
+{
+	if (policy < tstore_nr_policies)
+		return tstore_policies[policy].name;
+	snprintf(text, bytes, "%u", policy);
+	return text;
+}
+
+/**
+ * policy_find() - the policy that is called so
+ * @info: the store
+ * @name: its name
+ *
+ * Return: its number or -ENOENT
+ */
+int policy_find(const struct xen_tmem_info *info, const char *name)
+{
+	char text[16];
+	uint32_t i;
+
+	for (i = 0; i < info->nr_policies; i++)
+		if (!strcmp(policy_name(text, sizeof(text), i), name))
+			return i;
+	return -ENOENT;
+}
+
+/**
+ * policy_report() - how the pool is divided
+ * @to: an object to which that is added
+ * @info: the store
+ */
+void policy_report(struct json_object *to, const struct xen_tmem_info *info)
+{
+	struct json_object *all = json_object_new_array();
+	const char *name;
+	char text[16];
+	uint32_t i;
+
+	add_text(to, "policy", policy_name(text, sizeof(text), info->policy));
+	for (i = 0; i < info->nr_policies; i++) {
+		name = policy_name(text, sizeof(text), i);
+		json_object_array_add(all, json_object_new_string(name));
+	}
+	json_object_object_add(to, "policies", all);
+}
+
+static struct json_object *store_report(const struct xen_tmem_info *info)
+{
+	struct json_object *all = json_object_new_object();
+
+	add_number(all, "pages", info->pages);
+	add_number(all, "free", info->free);
+	add_number(all, "out", info->pages - info->present);
+	add_number(all, "ephemeral", info->ephemeral);
+	add_number(all, "persistent", info->persistent);
+	add_number(all, "stored", info->stored);
+	add_number(all, "replaced", info->replaced);
+	add_number(all, "hits", info->hits);
+	add_number(all, "misses", info->misses);
+	add_number(all, "flushed", info->flushed);
+	add_number(all, "evicted", info->evicted);
+	add_number(all, "reject_full", info->reject_full);
+	add_number(all, "reject_limit", info->reject_limit);
+	add_number(all, "reject_frozen", info->reject_frozen);
+	return all;
+}
+
+/**
+ * stats_report() - how the store is
+ * @q: the request
+ *
+ * Return: 0 or a negative error number
+ */
+int stats_report(struct asked *q)
+{
+	struct xen_tmem_client *all;
+	size_t nr, i, connected = 0;
+	char text[16];
+	int err = client_list(0, SIZE_MAX, &all, &nr);
+
+	if (err)
+		return err;
+	for (i = 0; i < nr; i++)
+		connected += !!all[i].pools;
+	free(all);
+	add_text(q->answer, "host", "xen");
+	add_text(q->answer, "policy",
+		 policy_name(text, sizeof(text), q->info.policy));
+	add_text(q->answer, "codec", "none");
+	add_bool(q->answer, "dedup", false);
+	add_number(q->answer, "clients", nr);
+	add_number(q->answer, "connected", connected);
+	size_report(q->answer, &q->info);
+	json_object_object_add(q->answer, "store", store_report(&q->info));
+	return 0;
+}
