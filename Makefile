@@ -60,8 +60,9 @@ kunit: ## run the KUnit suites of tmem
 check: ## all tests; scripts/check NAME... runs some, scripts/check --list names them
 	@scripts/check
 
-series: ## write the repository as a series of mails, to build/series/
+series: ## write the repository as series of mails, to build/series/ for Linux and to build/series-xen/ for Xen
 	@scripts/series
+	@scripts/series-xen
 
 check-series: ## build and boot the kernel after every mail of the series (slow)
 	@scripts/check-series

@@ -4,6 +4,8 @@
 import contextlib
 import fcntl
 import hashlib
+import importlib.machinery
+import importlib.util
 import os
 import signal
 import subprocess
@@ -50,6 +52,14 @@ def run_main(main):
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def script(name):
+    """Another script of this directory as a module."""
+    loader = importlib.machinery.SourceFileLoader(name.replace('-', '_'), str(REPO / 'scripts' / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
 
 
 def fetch(*options):
