@@ -154,15 +154,14 @@ static void add_share(struct json_object *to, char *text)
 	if (!value)
 		usage_error("%s: not KEY=VALUE, such as cap=64M", text);
 	*value++ = 0;
-	if (!strcmp(text, "min") || !strcmp(text, "cap")) {
+	if (!strcmp(text, "min") || !strcmp(text, "cap"))
 		add_number(to, text, parse_size(text, value));
-	} else if (!strcmp(text, "weight")) {
+	else if (!strcmp(text, "weight"))
 		add_number(to, text, parse_number(text, value));
-	} else if (!strcmp(text, "hswap")) {
+	else if (!strcmp(text, "hswap"))
 		add_hswap(to, value);
-	} else {
+	else
 		usage_error("%s: not min, cap, weight or hswap", text);
-	}
 }
 
 static void do_set(char **args)

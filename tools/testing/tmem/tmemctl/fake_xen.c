@@ -342,7 +342,9 @@ static int restore(struct domain *d, struct xen_tmem_control *op)
 			return EBUSY;
 		d->client = true;
 		d->stage = RESTORING;
-		d->at = d->wrong = d->info.persistent = 0;
+		d->at = 0;
+		d->wrong = 0;
+		d->info.persistent = 0;
 		return 0;
 	}
 	if (d->stage != RESTORING)

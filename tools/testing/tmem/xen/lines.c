@@ -204,7 +204,8 @@ static uint32_t input_room(struct console *c)
 
 static void give_input(struct console *c)
 {
-	uint32_t prod = c->ring->in_prod, at = MASK_XENCONS_IDX(prod, c->ring->in), room = input_room(c);
+	uint32_t prod = c->ring->in_prod, room = input_room(c);
+	uint32_t at = MASK_XENCONS_IDX(prod, c->ring->in);
 	ssize_t len;
 
 	if (room > sizeof(c->ring->in) - at)
@@ -224,7 +225,8 @@ static bool has_ended(void)
 {
 	xc_dominfo_t info;
 
-	return xc_domain_getinfo(xc, domain, 1, &info) != 1 || info.domid != domain || info.shutdown || info.dying;
+	return xc_domain_getinfo(xc, domain, 1, &info) != 1 ||
+	       info.domid != domain || info.shutdown || info.dying;
 }
 
 static void on_event(void)
