@@ -12,7 +12,11 @@
 #define TSTORE_PACK_TRIES	128U
 #define TSTORE_PACK_MIN		10U
 
-/* If they do not, so many pages are put as they are before it is tried again */
+/*
+ * If they do not, so many pages are put as they are before it is tried again,
+ * but no more than an eighth of the frames: they would fill a small store, where
+ * nothing is put then, and so nothing tried.
+ */
 #define TSTORE_PACK_PAUSE	4096U
 
 /* Length of the next slice: no further than the shard of its first page */
@@ -181,6 +185,13 @@ static bool tstore_put_got_smaller(struct tstore *s, u32 word)
 	return word & TSTORE_WORD_PACKED;
 }
 
+static u32 tstore_put_pause(struct tstore *s)
+{
+	u32 some = s->nr_frames / 8;
+
+	return some < TSTORE_PACK_PAUSE ? some : TSTORE_PACK_PAUSE;
+}
+
 /*
  * A pool whose pages hardly get smaller is left alone for a while, and then
  * tried again.
@@ -203,7 +214,7 @@ static void tstore_put_learn_locked(struct tstore *s,
 	if (pool->tried < TSTORE_PACK_TRIES)
 		return;
 	if (pool->packed * 100 < pool->tried * TSTORE_PACK_MIN)
-		env_write_once(pool->unpacked, TSTORE_PACK_PAUSE);
+		env_write_once(pool->unpacked, tstore_put_pause(s));
 	pool->tried = 0;
 	pool->packed = 0;
 }

@@ -9,16 +9,21 @@
 #define P	1
 #define FRAMES	100
 
-static void open_both(void)
+static void open_of(unsigned int frames)
 {
 	unsigned int i;
 
 	world_packs = true;
-	world_open(FRAMES, 1000);
+	world_open(frames, 10 * frames);
 	for (i = 0; i < NR_CLIENTS; i++) {
 		CHECK_EQ(pool_create(w.c[i], E, EPHEMERAL), 0);
 		CHECK_EQ(pool_create(w.c[i], P, PERSISTENT), 0);
 	}
+}
+
+static void open_both(void)
+{
+	open_of(FRAMES);
 }
 
 /* Puts what is in the buffer, which put() would fill */
@@ -211,22 +216,21 @@ static u32 count_encode(void *work, const void *page, void *out, u32 room)
 	return tstore_lz4.encode(work, page, out, room);
 }
 
-/* A pool of noise is let be after some pages, and tried again much later */
+/* A pool of noise is let be for some pages, and then tried again */
 static void noise_is_not_tried_for_ever(void)
 {
 	struct tstore_codec codec = tstore_lz4;
 	unsigned int i;
 
-	open_both();
+	open_of(4096);
 	codec.encode = count_encode;
 	w.s->codec = &codec;
 	encoded = 0;
-	for (i = 0; i < 1000; i++) {
-		noise(0, PAGE_SIZE);
+	noise(0, PAGE_SIZE);
+	for (i = 0; i < 500; i++)
 		CHECK_EQ(put_buf(E, i, 1), 0);
-	}
 	CHECK(encoded >= 100 && encoded < 200);
-	for (i = 0; i < 5000; i++)
+	for (i = 0; i < 500; i++)
 		CHECK_EQ(put_buf(E, i, 1), 0);
 	CHECK(encoded > 200 && encoded < 400);
 	/* the other pool is another matter */
@@ -235,6 +239,25 @@ static void noise_is_not_tried_for_ever(void)
 	CHECK_EQ(put_buf(P, 0, 1), 0);
 	CHECK_EQ(encoded, 1);
 	w.s->codec = &tstore_lz4;
+}
+
+/* What was let be after noise is text: it does not take the whole store */
+static void text_after_noise(void)
+{
+	struct tmem_req req = { .op = TMEM_OP_FLUSH, .pool = P };
+	unsigned int i;
+
+	open_of(1000);
+	noise(0, PAGE_SIZE);
+	for (i = 0; i < 200; i++)
+		CHECK_EQ(put_buf(P, i, 1), 0);
+	CHECK_EQ(run(w.c[0], &req), 0);
+	CHECK_EQ(world_stats().persistent, 0);
+	noise(0, 100);
+	for (i = 0; i < 1400; i++)
+		CHECK_EQ(put_buf(P, i, 1), 0);
+	CHECK(world_stats().packed > 1200);
+	world_check();
 }
 
 static void packed_pages_survive(void)
@@ -314,6 +337,7 @@ const struct scenario unit_pack[] = {
 	SCENARIO(compaction_gains_frames),
 	SCENARIO(charged_by_size),
 	SCENARIO(noise_is_not_tried_for_ever),
+	SCENARIO(text_after_noise),
 	SCENARIO(packed_pages_survive),
 	SCENARIO(damaged_chunk),
 	SCENARIO(decoder_stays_within_a_page),
