@@ -80,6 +80,7 @@ static void tstore_curve(struct tstore_client *c, struct tstore_share *share,
 
 	spin_lock(&c->L8_lock);
 	share->active = tstore_active_locked(c, ephemeral);
+	share->puts = tstore_ghost_puts(c->ghost);
 	for (i = 0; i <= TSTORE_CURVE_STEPS; i++) {
 		pages = capacity * i / TSTORE_CURVE_STEPS;
 		if (share->held)

@@ -62,6 +62,7 @@ struct ghost_page {
  * @holes: positions with a hole
  * @free: first free page
  * @gets: of all pages, that is, weighted
+ * @puts: likewise
  * @bins: gets by the place of their page, weighted
  * @bucket: heads of chains
  * @owner: what is at a position: a page, HOLE, or NONE
@@ -76,6 +77,7 @@ struct tstore_ghost {
 	u32 holes;
 	u32 free;
 	u64 gets;
+	u64 puts;
 	u64 bins[TSTORE_GHOST_BINS];
 	u32 bucket[NR_BUCKETS];
 	u32 owner[NR_PLACES];
@@ -265,6 +267,7 @@ void tstore_ghost_put(struct tstore_ghost *g, u64 hash)
 
 	if (!tstore_ghost_samples(g, hash))
 		return;
+	g->puts += 1ULL << g->shift;
 	link = ghost_find(g, hash);
 	if (*link == NONE && g->free == NONE) {
 		ghost_halve(g);
@@ -344,6 +347,7 @@ void tstore_ghost_age(struct tstore_ghost *g)
 	u32 i;
 
 	g->gets /= 2;
+	g->puts /= 2;
 	for (i = 0; i < TSTORE_GHOST_BINS; i++)
 		g->bins[i] /= 2;
 }
@@ -352,6 +356,17 @@ void tstore_ghost_age(struct tstore_ghost *g)
 u64 tstore_ghost_gets(struct tstore_ghost *g)
 {
 	return g->gets;
+}
+
+/**
+ * tstore_ghost_puts() - how much has been put
+ * @g: the ghost cache
+ *
+ * Return: an estimate of the number of pages, see tstore_ghost_age()
+ */
+u64 tstore_ghost_puts(struct tstore_ghost *g)
+{
+	return g->puts;
 }
 
 /**

@@ -26,6 +26,7 @@ void tstore_ghost_flush(struct tstore_ghost *g, u64 hash);
 
 void tstore_ghost_age(struct tstore_ghost *g);
 u64 tstore_ghost_gets(struct tstore_ghost *g);
+u64 tstore_ghost_puts(struct tstore_ghost *g);
 u64 tstore_ghost_hits(struct tstore_ghost *g, u64 pages);
 
 #endif /* _TSTORE_GHOST_H */

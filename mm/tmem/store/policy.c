@@ -19,7 +19,8 @@
  * utility	the most hits, weighted: the curve of each client is made
  *		concave (Talus, HPCA 2015), then the next step goes to whom it
  *		brings most (Stone et al., IEEE ToC 41(9), 1992, is why that is
- *		best on concave curves).
+ *		best on concave curves).  What brings nobody hits is for who
+ *		puts: nothing is known of pages that come for the first time.
  * smart-alloc	P % of C more where puts failed, P % less where much is
  *		unused, scaled to C (Garrido, SmarTmem, IPDPSW 2019).
  */
@@ -27,6 +28,9 @@
 
 /* k = 1 / (1 - tax) */
 #define IDLE_TAX_K		4U
+
+/* Puts of a second or so, and what a product with a weight has room for */
+#define PUTS_MAX		(1ULL << 22)
 
 /* P of smart-alloc, and how much of a target has to be unused, in percent */
 #define SMART_STEP		2U
@@ -78,16 +82,23 @@ static void even(struct tstore_share *shares, u32 nr, u64 capacity)
 		shares[i].target = capacity / nr;
 }
 
-/* The weight that counts */
-static u64 taxed(const struct tstore_share *share, bool tax)
+static u64 plain(const struct tstore_share *share)
+{
+	return (u64)share->weight * TSTORE_ACTIVE_ALL;
+}
+
+static u64 by_puts(const struct tstore_share *share)
+{
+	return share->weight * at_most(share->puts, PUTS_MAX);
+}
+
+static u64 taxed(const struct tstore_share *share)
 {
 	u64 active = at_most(share->active, TSTORE_ACTIVE_ALL);
 	u64 idle = TSTORE_ACTIVE_ALL - active;
 
 	/* in units of 1 / 1024, so that a tax on weight 1 can be seen */
-	if (!tax)
-		return (u64)share->weight * TSTORE_ACTIVE_ALL;
-	return scale((u64)share->weight * TSTORE_ACTIVE_ALL, TSTORE_ACTIVE_ALL,
+	return scale(plain(share), TSTORE_ACTIVE_ALL,
 		     active + IDLE_TAX_K * idle);
 }
 
@@ -109,10 +120,11 @@ static u64 give_minimum(struct tstore_share *shares, u32 nr, u64 capacity)
 }
 
 /*
- * Pours @left over those below their caps, by weight.  Each round fills
- * somebody to the cap or is the last one.
+ * Pours @left over those below their caps, by what @weight says.  Each round
+ * fills somebody to the cap or is the last one.  Returns what is left.
  */
-static void pour(struct tstore_share *shares, u32 nr, u64 left, bool tax)
+static u64 pour(struct tstore_share *shares, u32 nr, u64 left,
+		u64 (*weight)(const struct tstore_share *share))
 {
 	u64 sum, more, given;
 	bool full;
@@ -122,13 +134,13 @@ static void pour(struct tstore_share *shares, u32 nr, u64 left, bool tax)
 		sum = 0;
 		for (i = 0; i < nr; i++)
 			if (shares[i].target < shares[i].cap)
-				sum += taxed(&shares[i], tax);
+				sum += weight(&shares[i]);
 		full = false;
 		given = 0;
 		for (i = 0; sum && i < nr; i++) {
 			if (shares[i].target >= shares[i].cap)
 				continue;
-			more = scale(left, taxed(&shares[i], tax), sum);
+			more = scale(left, weight(&shares[i]), sum);
 			if (more >= shares[i].cap - shares[i].target) {
 				more = shares[i].cap - shares[i].target;
 				full = true;
@@ -138,16 +150,17 @@ static void pour(struct tstore_share *shares, u32 nr, u64 left, bool tax)
 		}
 		left -= given;
 	} while (full && left);
+	return left;
 }
 
 static void weighted(struct tstore_share *shares, u32 nr, u64 capacity)
 {
-	pour(shares, nr, give_minimum(shares, nr, capacity), false);
+	pour(shares, nr, give_minimum(shares, nr, capacity), plain);
 }
 
 static void idle_tax(struct tstore_share *shares, u32 nr, u64 capacity)
 {
-	pour(shares, nr, give_minimum(shares, nr, capacity), true);
+	pour(shares, nr, give_minimum(shares, nr, capacity), taxed);
 }
 
 /*
@@ -205,8 +218,8 @@ static void utility(struct tstore_share *shares, u32 nr, u64 capacity)
 		left -= more;
 		hull_next(s, capacity);
 	}
-	/* by what can be seen, nobody gains by the rest */
-	pour(shares, nr, left, false);
+	left = pour(shares, nr, left, by_puts);
+	pour(shares, nr, left, plain);
 }
 
 static void smart_alloc(struct tstore_share *shares, u32 nr, u64 capacity)

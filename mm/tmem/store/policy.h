@@ -21,6 +21,7 @@
  * @held: frames that its pages of both kinds amount to
  * @refused: puts that were refused or evicted pages of its own, since the
  *	policy was asked last
+ * @puts: ephemeral pages that it put of late
  * @active: how much of @held is of use, of TSTORE_ACTIVE_ALL
  * @hits: hits of the past period, had it had @capacity * i /
  *	TSTORE_CURVE_STEPS frames; does not fall with i
@@ -34,6 +35,7 @@ struct tstore_share {
 	u64 cap;
 	u64 held;
 	u64 refused;
+	u64 puts;
 	u32 active;
 	u64 hits[TSTORE_CURVE_STEPS + 1];
 	u64 target;

@@ -169,6 +169,29 @@ static void utility_leaves_nothing(void)
 		    CAPACITY - 10);
 }
 
+/* What nobody has hits by is not for who sleeps */
+static void utility_expects_more_of_who_puts(void)
+{
+	reset();
+	shares[0].puts = 300;
+	shares[1].puts = 3000;
+	divide("utility", 3);
+	CHECK_ABOUT(shares[0].target, CAPACITY / 11);
+	CHECK_ABOUT(shares[1].target, CAPACITY * 10 / 11);
+	CHECK_EQ(shares[2].target, 0);
+	shares[0].weight = 10;
+	shares[1].puts = ~0ULL;
+	shares[1].cap = 100;
+	divide("utility", 3);
+	CHECK_EQ(shares[1].target, 100);
+	CHECK_ABOUT(shares[0].target, CAPACITY - 100);
+	/* hits come first */
+	shares[2].min = 50;
+	concave(&shares[2], 1000000);
+	divide("utility", 3);
+	CHECK(shares[2].target > CAPACITY * 9 / 10);
+}
+
 static void smart_alloc_follows_refusals(void)
 {
 	unsigned int i;
@@ -237,6 +260,7 @@ const struct scenario unit_policy[] = {
 	SCENARIO(utility_is_weighted),
 	SCENARIO(utility_does_not_overflow),
 	SCENARIO(utility_leaves_nothing),
+	SCENARIO(utility_expects_more_of_who_puts),
 	SCENARIO(smart_alloc_follows_refusals),
 	SCENARIO(any_numbers),
 };
