@@ -53,18 +53,19 @@ void tstore_note(const struct tstore_key *key, u64 index, u32 nr,
 /* Which part of @held pages brings nearly all hits, of TSTORE_ACTIVE_ALL */
 static u32 tstore_active_locked(struct tstore_client *c, u64 held)
 {
-	u64 wanted, low = 0, high = held, mid;
+	struct tstore_ghost_at all = {}, at = {};
+	u64 wanted;
+	u32 i;
 
 	env_assert_held(&c->L8_lock);
-	wanted = tstore_ghost_hits(c->ghost, held) * TSTORE_ACTIVE_HITS / 100;
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (tstore_ghost_hits(c->ghost, mid) < wanted)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return held ? low * TSTORE_ACTIVE_ALL / held : TSTORE_ACTIVE_ALL;
+	wanted = tstore_ghost_hits(c->ghost, &all, held) * TSTORE_ACTIVE_HITS /
+		 100;
+	for (i = 0; i < TSTORE_CURVE_STEPS; i++)
+		if (tstore_ghost_hits(c->ghost, &at,
+				      held * i / TSTORE_CURVE_STEPS) >= wanted)
+			break;
+	return held ? i * TSTORE_ACTIVE_ALL / TSTORE_CURVE_STEPS :
+		      TSTORE_ACTIVE_ALL;
 }
 
 /*
@@ -75,6 +76,7 @@ static void tstore_curve(struct tstore_client *c, struct tstore_share *share,
 			 u64 ephemeral, u64 persistent, u64 capacity)
 {
 	u64 held = ephemeral + persistent;
+	struct tstore_ghost_at at = {};
 	u64 pages;
 	u32 i;
 
@@ -86,7 +88,7 @@ static void tstore_curve(struct tstore_client *c, struct tstore_share *share,
 		if (share->held)
 			pages = pages * held / share->held;
 		share->hits[i] = pages <= persistent ? 0 :
-			tstore_ghost_hits(c->ghost, pages - persistent);
+			tstore_ghost_hits(c->ghost, &at, pages - persistent);
 	}
 	tstore_ghost_age(c->ghost);
 	spin_unlock(&c->L8_lock);

@@ -372,27 +372,32 @@ u64 tstore_ghost_puts(struct tstore_ghost *g)
 /**
  * tstore_ghost_hits() - how many of the gets would have been hits
  * @g: the ghost cache
- * @pages: frames of the client
+ * @from: where the call before has come to, with no more pages; zeros for the
+ *	first one
+ * @pages: if the store had so many frames for this client
+ *
+ * The gets of a whole curve are counted once.
  *
  * Return: an estimate, at most tstore_ghost_gets().  It does not fall when
  * @pages grows.
  */
-u64 tstore_ghost_hits(struct tstore_ghost *g, u64 pages)
+u64 tstore_ghost_hits(struct tstore_ghost *g, struct tstore_ghost_at *from,
+		      u64 pages)
 {
-	u64 start, width, hits = 0;
-	u32 bin;
+	u64 start = 0, width = 1, hits;
 
-	for (bin = 0; bin < TSTORE_GHOST_BINS; bin++) {
-		start = ghost_bin_start(bin);
-		width = ghost_bin_start(bin + 1) - start;
+	for (; from->bin < TSTORE_GHOST_BINS; from->bin++) {
+		start = ghost_bin_start(from->bin);
+		width = ghost_bin_start(from->bin + 1) - start;
 		if (start + width > pages)
 			break;
-		hits += g->bins[bin];
+		from->hits += g->bins[from->bin];
 	}
+	hits = from->hits;
 	/* the part of a bin that is below @pages */
-	if (bin < TSTORE_GHOST_BINS && pages > start)
-		hits += g->bins[bin] / width * (pages - start) +
-			g->bins[bin] % width * (pages - start) / width;
+	if (from->bin < TSTORE_GHOST_BINS && pages > start)
+		hits += g->bins[from->bin] / width * (pages - start) +
+			g->bins[from->bin] % width * (pages - start) / width;
 	return hits;
 }
 

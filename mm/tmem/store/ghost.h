@@ -16,6 +16,12 @@
 
 struct tstore_ghost;
 
+/* A point of the curve: @hits of the bins before @bin */
+struct tstore_ghost_at {
+	u32 bin;
+	u64 hits;
+};
+
 struct tstore_ghost *tstore_ghost_create(void);
 void tstore_ghost_destroy(struct tstore_ghost *g);
 
@@ -27,6 +33,7 @@ void tstore_ghost_flush(struct tstore_ghost *g, u64 hash);
 void tstore_ghost_age(struct tstore_ghost *g);
 u64 tstore_ghost_gets(struct tstore_ghost *g);
 u64 tstore_ghost_puts(struct tstore_ghost *g);
-u64 tstore_ghost_hits(struct tstore_ghost *g, u64 pages);
+u64 tstore_ghost_hits(struct tstore_ghost *g, struct tstore_ghost_at *from,
+		      u64 pages);
 
 #endif /* _TSTORE_GHOST_H */

@@ -398,8 +398,10 @@ static void compare(const struct trace *t, unsigned int *refs, bool verbose)
 {
 	double exact[NR_SIZES], ghost, sim, mean = 0, mean_sim = 0, worst = 0;
 	unsigned int sizes[NR_SIZES], i;
+	struct tstore_ghost_at at = { 0 }, anew;
 	struct stream s = { 0 };
 	struct tstore_ghost *g;
+	u64 hits;
 
 	s.universe = universe_of(refs, t->refs);
 	stream_make(&s, refs, t->refs, t->memory);
@@ -408,8 +410,11 @@ static void compare(const struct trace *t, unsigned int *refs, bool verbose)
 	mattson(refs, t->refs, s.universe, t->memory, sizes, exact);
 	g = follow(&s);
 	for (i = 0; i < NR_SIZES; i++) {
-		ghost = 1 - (double)tstore_ghost_hits(g, sizes[i]) /
-			    tstore_ghost_gets(g);
+		memset(&anew, 0, sizeof(anew));
+		hits = tstore_ghost_hits(g, &at, sizes[i]);
+		if (hits != tstore_ghost_hits(g, &anew, sizes[i]))
+			env_die("a curve differs from its points");
+		ghost = 1 - (double)hits / tstore_ghost_gets(g);
 		sim = simulate(&s, sizes[i]);
 		if (verbose)
 			printf("%s\t%u\t%.4f\t%.4f\t%.4f\n", t->name, sizes[i],
