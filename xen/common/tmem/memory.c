@@ -348,6 +348,7 @@ static int __init cf_check tmem_init(void)
     struct tstore_config cfg = {
         .max_clients = TMEM_CLIENTS,
         .max_pools = TMEM_POOLS,
+        .ghosts = true,
         .out = true,
         .seed = ((uint64_t)get_random() << 32) | get_random(),
     };
