@@ -10,6 +10,8 @@
 #include <xen/sched.h>
 #include <xen/xmalloc.h>
 
+#include <public/sched.h>
+
 #include "tmem.h"
 
 /* What a save or a restore moves in one call; the control lock guards it */
@@ -167,6 +169,24 @@ static int do_restore_feed(struct tmem_domain *t, struct xen_tmem_control *op)
     return tstore_restore_feed(t->client, stream, op->u.save.bytes);
 }
 
+/*
+ * Makes no call, and will make none until a toolstack has it go on: @d is paused,
+ * or has suspended itself to be saved.
+ */
+static bool is_stopped(struct domain *d)
+{
+    if ( d == current->domain )
+        return false;
+    if ( atomic_read(&d->pause_count) )
+        return true;
+    if ( !d->is_shut_down || d->shutdown_code != SHUTDOWN_suspend )
+        return false;
+    /* Its other vCPUs were told to stop, and not waited for: now they are */
+    domain_pause(d);
+    domain_unpause(d);
+    return true;
+}
+
 static int do_stream(struct domain *d, struct tmem_domain *t,
                      struct xen_tmem_control *op)
 {
@@ -195,7 +215,7 @@ static int do_stream(struct domain *d, struct tmem_domain *t,
         return t->log ? do_save_next(t, op) : -EINVAL;
     case XEN_TMEM_SAVE_FINISH:
         /* What it is about to write is to be all that there is */
-        if ( !t->log || !atomic_read(&d->pause_count) )
+        if ( !t->log || !is_stopped(d) )
             return -EINVAL;
         tstore_save_finish(t->client);
         return 0;

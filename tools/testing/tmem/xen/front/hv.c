@@ -88,6 +88,20 @@ struct domain *rcu_lock_domain_by_any_id(domid_t id)
 	return id < DOMAINS ? &hv_domains[id] : NULL;
 }
 
+/* Waits for the domain's vCPUs, so nobody pauses his own */
+void domain_pause(struct domain *d)
+{
+	ASSERT(d != current->domain);
+	d->pause_count.counter++;
+	d->pauses++;
+}
+
+void domain_unpause(struct domain *d)
+{
+	ASSERT(d->pause_count.counter > 0);
+	d->pause_count.counter--;
+}
+
 int xsm_tmem_op(int action)
 {
 	ASSERT(action == XSM_HOOK);

@@ -115,6 +115,9 @@ struct domain {
 	int is_dying;
 	struct vcpu **vcpu;
 	atomic_t pause_count;
+	unsigned int pauses;		/* calls of domain_pause() */
+	bool is_shut_down;
+	unsigned int shutdown_code;
 	bool privileged;
 	bool pv;
 };
@@ -130,6 +133,10 @@ extern spinlock_t domlist_read_lock;
 	for (d = hv_domains; d < hv_domains + hv_nr_domains; d++)
 #define domain_tot_pages(d)	((d)->tot_pages)
 #define paging_mode_translate(d)	(!(d)->pv)
+#define SHUTDOWN_poweroff	0
+#define SHUTDOWN_suspend	2
+void domain_pause(struct domain *d);
+void domain_unpause(struct domain *d);
 struct domain *rcu_lock_domain_by_any_id(domid_t id);
 #define rcu_unlock_domain(d)	((void)(d))
 

@@ -611,6 +611,37 @@ static void a_guest_moves(void)
 	CHECK_EQ(stream_op(XEN_TMEM_RESTORE_BEGIN, 0, 0), -EBUSY);
 }
 
+/* What is left to tell is all that there is only once the domain has stopped */
+static void only_who_stands_still_is_finished(void)
+{
+	struct domain *d = &hv_domains[1];
+
+	be(1);
+	attach();
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_BEGIN, 1, 0), 0);
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), -EINVAL);
+	/* its vCPUs are on the way, or it has ended in another way */
+	d->shutdown_code = SHUTDOWN_suspend;
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), -EINVAL);
+	d->is_shut_down = true;
+	d->shutdown_code = SHUTDOWN_poweroff;
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), -EINVAL);
+	CHECK_EQ(d->pauses, 0);
+	d->shutdown_code = SHUTDOWN_suspend;
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), 0);
+	/* they were waited for, and it is as it was */
+	CHECK_EQ(d->pauses, 1);
+	CHECK_EQ(d->pause_count.counter, 0);
+	/* nothing of it was told */
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_END, 1, 0), -EBUSY);
+	/* whoever calls does not stand still */
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_BEGIN, 0, 0), 0);
+	hv_domains[0].is_shut_down = true;
+	hv_domains[0].shutdown_code = SHUTDOWN_suspend;
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 0, 0), -EINVAL);
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_END, 0, 0), -EBUSY);
+}
+
 static const struct test tests[] = {
 	TEST(pages_come_back),
 	TEST(a_vector_is_in_order),
@@ -626,6 +657,7 @@ static const struct test tests[] = {
 	TEST(control_sees_and_sets),
 	TEST(control_stops_in_time),
 	TEST(a_guest_moves),
+	TEST(only_who_stands_still_is_finished),
 };
 
 static void run(const struct test *list, unsigned int nr, const char *only)
