@@ -66,6 +66,7 @@ struct tmem_vcpu {
  * @weight: what it is worth, control_lock
  * @frozen: its puts are refused, control_lock
  * @attaching: it is being attached for its kernel, which has version 1; 0 or 1
+ * @destroying: by id, pools whose destroy by version 1 was stopped
  * @log: what leaves while it is being saved, or NULL, control_lock
  * @restore: while it is being restored, the page that contents pass through
  * @vcpus: by number; each belongs to its vCPU
@@ -79,6 +80,7 @@ struct tmem_domain {
     uint32_t weight;
     bool frozen;
     uint32_t attaching;
+    unsigned long destroying;
     struct tstore_gone *log;
     struct tmem_data restore;
     struct tmem_vcpu *vcpus[];

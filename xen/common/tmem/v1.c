@@ -70,6 +70,8 @@ static int v1_pool_create(struct domain *d, struct tmem_vcpu *tv, bool persist)
         if ( rc != -EBUSY && rc != -EEXIST )
             break;
     }
+    if ( !rc )
+        clear_bit(id, &d->tmem->destroying);
     return rc ? rc : (int)id;
 }
 
@@ -118,7 +120,13 @@ static long v1_destroy_pool(struct domain *d, struct tmem_vcpu *tv,
     if ( op->pool_id < 0 || op->pool_id >= V1_POOLS )
         return 0;
     rc = v1_run(d, tv, &req);
-    return rc == -ERESTART ? rc : !rc;
+    if ( rc == -ERESTART )
+    {
+        set_bit(op->pool_id, &d->tmem->destroying);
+        return rc;
+    }
+    /* one that was stopped may find that an attach has done the rest */
+    return test_and_clear_bit(op->pool_id, &d->tmem->destroying) || !rc;
 }
 
 /* The answer that stands for the status of a put, a get or a flush */

@@ -62,6 +62,11 @@ typedef int32_t __s32;
 #define cmpxchg(p, o, n)	__sync_val_compare_and_swap(p, o, n)
 #define cmpxchgptr(p, o, n)	__sync_val_compare_and_swap(p, o, n)
 
+#define set_bit(n, p)		((void)__sync_fetch_and_or(p, 1UL << (n)))
+#define clear_bit(n, p)		((void)__sync_fetch_and_and(p, ~(1UL << (n))))
+#define test_and_clear_bit(n, p) \
+	(__sync_fetch_and_and(p, ~(1UL << (n))) >> (n) & 1)
+
 void hv_die(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 

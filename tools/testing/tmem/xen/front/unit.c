@@ -143,8 +143,8 @@ long v1_new(uint32_t flags)
 	return hv_call(AT(P_CALL));
 }
 
-long v1(uint32_t cmd, int32_t pool, uint64_t obj, uint32_t index,
-	unsigned int page)
+void v1_make(uint32_t cmd, int32_t pool, uint64_t obj, uint32_t index,
+	     unsigned int page)
 {
 	struct xen_tmem_v1 *op = hv_at(me, AT(P_CALL));
 
@@ -154,6 +154,12 @@ long v1(uint32_t cmd, int32_t pool, uint64_t obj, uint32_t index,
 	op->u.gen.oid[0] = obj;
 	op->u.gen.index = index;
 	op->u.gen.cmfn = hv_frame(me, page);
+}
+
+long v1(uint32_t cmd, int32_t pool, uint64_t obj, uint32_t index,
+	unsigned int page)
+{
+	v1_make(cmd, pool, obj, index, page);
 	return hv_call(AT(P_CALL));
 }
 

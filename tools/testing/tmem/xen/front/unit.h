@@ -59,6 +59,8 @@ uint64_t list_of(unsigned int first, unsigned int nr);
 struct tmem_query query(void);
 
 long v1_new(uint32_t flags);
+void v1_make(uint32_t cmd, int32_t pool, uint64_t obj, uint32_t index,
+	     unsigned int page);
 long v1(uint32_t cmd, int32_t pool, uint64_t obj, uint32_t index,
 	unsigned int page);
 struct xen_tmem_control *control_op(uint32_t op, domid_t domid);

@@ -427,6 +427,37 @@ static void destroy_may_be_left_undone(void)
 	CHECK(!hv_domains[1].tmem);
 }
 
+/* Whoever ends it, the one who began it is told that it was there */
+static void a_destroy_is_finished_by_another(void)
+{
+	XEN_GUEST_HANDLE(void) uop = { (void *)AT(P_CALL) };
+	unsigned int i;
+	long p;
+
+	be(1);
+	p = v1_new(TMEM_POOL_PERSIST);
+	for (i = 0; i < 2; i++)
+		CHECK_EQ(put(p, 1, i * TMEM_MAX_RUN, TMEM_MAX_RUN), 0);
+	hv_preempt_hook = always;
+	v1_make(TMEM_DESTROY_POOL, p, 0, 0, 0);
+	CHECK_EQ(do_tmem_op(uop), -ERESTART);
+	hv_run_as(1, 1);
+	attach();
+	hv_run_as(1, 0);
+	CHECK_EQ(v1(TMEM_DESTROY_POOL, p, 0, 0, 0), 1);
+	CHECK_EQ(v1(TMEM_DESTROY_POOL, p, 0, 0, 0), 0);
+	/* and one that nobody went on with is not remembered of the next pool */
+	CHECK_EQ(v1_new(TMEM_POOL_PERSIST), p);
+	for (i = 0; i < 2; i++)
+		CHECK_EQ(put(p, 1, i * TMEM_MAX_RUN, TMEM_MAX_RUN), 0);
+	v1_make(TMEM_DESTROY_POOL, p, 0, 0, 0);
+	CHECK_EQ(do_tmem_op(uop), -ERESTART);
+	attach();
+	CHECK_EQ(v1_new(0), p);
+	CHECK_EQ(one((struct tmem_req){ .op = TMEM_OP_POOL_DESTROY }), 0);
+	CHECK_EQ(v1(TMEM_DESTROY_POOL, p, 0, 0, 0), 0);
+}
+
 static void no_memory_is_no_harm(void)
 {
 	be(1);
@@ -485,6 +516,7 @@ const struct test bad_tests[] = {
 	TEST(nothing_is_fetched_twice),
 	TEST(progress_is_the_guests_own),
 	TEST(destroy_may_be_left_undone),
+	TEST(a_destroy_is_finished_by_another),
 	TEST(no_memory_is_no_harm),
 	TEST(narrow_callers_are_refused),
 	TEST(nobody_waits_for_control),
