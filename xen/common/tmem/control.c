@@ -166,6 +166,8 @@ static int do_restore_feed(struct tmem_domain *t, struct xen_tmem_control *op)
         return -EINVAL;
     if ( copy_from_guest(stream, op->u.save.buffer, op->u.save.bytes) )
         return -EFAULT;
+    /* and the one of which a part has come already */
+    tmem_grow(op->u.save.bytes / TSTORE_SAVE_BYTES + 1, true);
     return tstore_restore_feed(t->client, stream, op->u.save.bytes);
 }
 

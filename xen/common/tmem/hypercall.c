@@ -68,7 +68,7 @@ static void execute_pages(struct domain *d, struct tmem_vcpu *tv,
             put_refuse(t, req);
             return;
         }
-        tmem_grow(req->nr_pages);
+        tmem_grow(req->nr_pages, false);
     }
     tmem_pages_get(d, tv, req, write, &data);
     tstore_execute(t->client, req, &data);

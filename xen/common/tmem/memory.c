@@ -148,8 +148,13 @@ static unsigned int tmem_shrink(unsigned int nr)
     return got;
 }
 
-/* Sees to it that a put of so many pages finds memory, if there is some idle */
-void tmem_grow(unsigned int nr)
+/*
+ * Sees to it that so many pages that come find memory, if there is some idle.
+ * What a toolstack restores cannot come later, and it has asked for the memory of
+ * the domain before: this is not kept waiting for others to take theirs, who
+ * have claimed it.
+ */
+void tmem_grow(unsigned int nr, bool restored)
 {
     unsigned int i;
     unsigned long frame;
@@ -158,12 +163,13 @@ void tmem_grow(unsigned int nr)
     /* one for the object */
     if ( tstore_free_frames(tmem_store) > nr ||
          ACCESS_ONCE(pool_present) >= ACCESS_ONCE(pool_size) ||
-         NOW() < ACCESS_ONCE(pool_hold) )
+         (!restored && NOW() < ACCESS_ONCE(pool_hold)) )
         return;
     if ( heap_free() < ACCESS_ONCE(pool_reserve) + GROW + nr )
     {
         /* puts come often, and it costs a lock that all share to find out */
-        ACCESS_ONCE(pool_hold) = NOW() + MILLISECS(10);
+        if ( !restored )
+            ACCESS_ONCE(pool_hold) = NOW() + MILLISECS(10);
         return;
     }
     for ( i = 0; i < GROW + nr; i++ )

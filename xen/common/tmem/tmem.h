@@ -115,7 +115,7 @@ long tmem_v1(struct domain *d, uint32_t cmd, XEN_GUEST_HANDLE_PARAM(void) uop);
 long tmem_control(XEN_GUEST_HANDLE_PARAM(void) uop);
 
 /* memory.c */
-void tmem_grow(unsigned int nr);
+void tmem_grow(unsigned int nr, bool restored);
 int tmem_pool_set_size(uint64_t pages);
 void tmem_pool_info(struct xen_tmem_info *info);
 void tmem_set_policy(unsigned int policy);

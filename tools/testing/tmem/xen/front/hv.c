@@ -259,9 +259,10 @@ long hypercall_create_continuation(unsigned int op, const char *format, ...)
 
 /* ---- the pool, whose memory is all there ---- */
 
-void tmem_grow(unsigned int nr)
+void tmem_grow(unsigned int nr, bool restored)
 {
-	ASSERT(nr && nr <= TMEM_MAX_RUN && !locks);
+	/* the control lock is held by who restores */
+	ASSERT(nr && nr <= TMEM_MAX_RUN && locks == restored);
 	hv_grown++;
 }
 

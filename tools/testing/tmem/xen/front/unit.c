@@ -596,8 +596,10 @@ static void a_guest_moves(void)
 	do {
 		CHECK_EQ(stream_op(XEN_TMEM_SAVE_NEXT, 1, 16384), 0);
 		i = c->u.save.more;
+		hv_grown = 0;
 		CHECK_EQ(stream_op(XEN_TMEM_RESTORE_FEED, 2, c->u.save.bytes),
 			 0);
+		CHECK(hv_grown);
 		pieces++;
 	} while (i);
 	CHECK(pieces > 10);
