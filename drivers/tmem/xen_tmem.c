@@ -26,12 +26,15 @@
 #include <linux/platform_device.h>
 #include <linux/pm.h>
 #include <linux/preempt.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/tmem.h>
 
 #include <asm/xen/hypercall.h>
 #include <xen/interface/tmem.h>
 #include <xen/page.h>
 #include <xen/xen.h>
+#include <xen/xenbus.h>
 
 /* Most requests and lists of frames of one call */
 #define REQS_MAX	32
@@ -168,19 +171,43 @@ static struct tmem_transport xen_tmem_transport = { .ops = &xen_tmem_ops };
 /* ---- a domain that is saved ---- */
 
 /*
- * Xen keeps no pages of a domain that is saved, or goes on elsewhere, and tells
- * the notifiers of sleep nothing.  It does go through the devices; so there is
- * one, which is prepared before any of those that swapped pages are written to
- * stops.
+ * Xen keeps no pages of a domain that is saved, or goes on elsewhere, unless the
+ * toolstack sees to it: then it has asked so in xenstore, and is answered, for
+ * each time anew.  If it has not, the store is left.  If it has, there is nothing
+ * to do: the pages are there again before the domain is.
+ *
+ * Xen tells the notifiers of sleep nothing.  It does go through the devices; so
+ * there is one, which is prepared before any of those that swapped pages are
+ * written to stops.
  */
+static bool kept;
+
+static bool ask_to_be_kept(void)
+{
+	char *word = xenbus_read(XBT_NIL, "control", "tmem", NULL);
+	bool keep;
+
+	if (IS_ERR(word))
+		return false;
+	keep = !strcmp(word, "keep") &&
+	       !xenbus_write(XBT_NIL, "control", "tmem", "kept");
+	kfree(word);
+	return keep;
+}
+
 static int xen_tmem_prepare(struct device *dev)
 {
-	return tmem_transport_sleep();
+	kept = ask_to_be_kept();
+	if (!kept)
+		return tmem_transport_sleep();
+	pr_info("saved with the domain\n");
+	return 0;
 }
 
 static void xen_tmem_complete(struct device *dev)
 {
-	tmem_transport_wake();
+	if (!kept)
+		tmem_transport_wake();
 }
 
 static const struct dev_pm_ops xen_tmem_pm_ops = {
