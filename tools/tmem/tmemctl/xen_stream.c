@@ -6,9 +6,12 @@
  * end it are only remembered, until it has told the hypervisor.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../damage.h"
@@ -29,6 +32,7 @@ struct stream {
 	domid_t domid;
 	uint8_t *buffer;
 	uint64_t bytes;
+	time_t told;		/* when whoever waits was told of them */
 	bool file;		/* what is wrong is of the file */
 	uint32_t damage;	/* or of what is in it */
 };
@@ -108,6 +112,20 @@ static int file_failed(struct stream *s)
 	return err;
 }
 
+/* Whoever looks on sees that there is progress */
+static void tell_progress(struct stream *s, bool over)
+{
+	time_t now = time(NULL);
+
+	if (!isatty(STDERR_FILENO) || (over ? !s->told : now == s->told))
+		return;
+	if (over)
+		fputs("\r\033[K", stderr);
+	else if (s->told)
+		fprintf(stderr, "\r%" PRIu64 " MiB", s->bytes >> 20);
+	s->told = now;
+}
+
 static int file_write(struct stream *s, size_t bytes)
 {
 	size_t nr = 0;
@@ -122,6 +140,7 @@ static int file_write(struct stream *s, size_t bytes)
 			nr += put;
 	}
 	s->bytes += bytes;
+	tell_progress(s, false);
 	return interrupted ? -ECANCELED : 0;
 }
 
@@ -212,6 +231,7 @@ int client_save(struct asked *q, const char *name, domid_t domid)
 	if (err)
 		return err;
 	err = save(&s, name);
+	tell_progress(&s, true);
 	end = simple_call(domid, XEN_TMEM_SAVE_END);
 	if (!err)
 		err = end;
@@ -237,6 +257,7 @@ static int restore(struct stream *s)
 			return file_failed(s);
 		}
 		s->bytes += got;
+		tell_progress(s, false);
 		bytes = got;
 		if (got)
 			err = move_call(s, XEN_TMEM_RESTORE_FEED, &bytes,
@@ -295,6 +316,7 @@ int client_restore(struct asked *q, const char *name, domid_t domid)
 	if (err)
 		return err;
 	err = restore(&s);
+	tell_progress(&s, true);
 	end = xen_call(&op);
 	s.damage = op.u.save.damage;
 	if (err != -ECANCELED && !s.file)
