@@ -72,6 +72,11 @@ def machine_options(parser):
     group.add_argument('--save-after', type=int, metavar='SECONDS',
                        help='xen-pv, xen-pvh: then save the guest, destroy it, and restore it. After that /dev/hvc1, to which '
                             'COMMAND writes, has to be opened anew, and disks are not to be used')
+    group.add_argument('--dom0', metavar='FILE',
+                       help="xen-pv, xen-pvh: a shell script that dom0 runs; its output is vm's, and its status. No guest is created but "
+                            "by it: /vm/guest.cfg is xl's of one that runs COMMAND, on its only console")
+    group.add_argument('--dom0-with', type=names, action='extend', default=[], metavar='PROGRAM,...',
+                       help='programs for that script, as --with has them for COMMAND')
     group.add_argument('--mem', type=size, default='128M', metavar='SIZE',
                        help="the guest's own memory (default 128M). The pool of the loop transport comes on top of it, as does what "
                             'a debug kernel takes for itself (UML 16M, QEMU 96M)')
@@ -136,8 +141,9 @@ def check_xen(parser, options):
             parser.error(f'--guest {options.guest} runs with --accel tcg only')
     elif options.transport == 'xen':
         parser.error('--transport xen wants --guest xen-pv or xen-pvh')
-    elif options.xen or options.save_after:
-        parser.error(f'{"--xen" if options.xen else "--save-after"} wants --guest xen-pv or xen-pvh')
+    elif options.xen or options.save_after or options.dom0:
+        option = '--xen' if options.xen else '--dom0' if options.dom0 else '--save-after'
+        parser.error(f'{option} wants --guest xen-pv or xen-pvh')
 
 
 def parse(verb, argv):

@@ -23,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 TOOLS = Path('/usr/lib/xen-4.17/bin')
 PROGRAMS = [TOOLS / 'xl', TOOLS / 'xenstored', TOOLS / 'xen-init-dom0', TOOLS / 'libxl-save-helper',
             Path('/usr/bin/xenstore-read'), Path('/usr/bin/xenstore-write')]
+# For scripts of dom0's, which have no lines
+CONSOLED = [TOOLS / 'xenconsoled', *(Path(f'/usr/bin/xenstore-{verb}') for verb in ('chmod', 'rm', 'exists', 'list'))]
 # The dynamic loader does not name it, but threads that end want it.
 LIBRARIES = [Path('/lib/x86_64-linux-gnu/libgcc_s.so.1')]
 LINES = REPO / 'tools/testing/tmem/xen'
@@ -44,6 +46,8 @@ class Xen(Guest):
     kind = None             # in the words of xl
 
     def settings(self):
+        if self.options.dom0:
+            return {'VM_OUT': '/dev/hvc0', 'VM_CONTROL': '/dev/hvc0', 'VM_SHARE': self.disks.device('share')}
         return {'VM_OUT': '/dev/hvc1', 'VM_CONTROL': '/dev/hvc2', 'VM_SHARE': self.disks.device('share')}
 
     def complain(self):
@@ -74,12 +78,15 @@ class Xen(Guest):
         own.file('vm/guest.cfg', self.config_text(arguments).encode())
         own.file('vm/kernel', Path(self.kernel).read_bytes())
         own.file('vm/initrd', Path(initrd).read_bytes())
+        if self.options.dom0:
+            own.file('vm/script', Path(self.options.dom0).read_bytes())
+            toolstack(own, self.options.dom0_with)
         own.close()
         return path
 
     def dom0_ram(self):
         """What is saved of the guest is kept in dom0's memory."""
-        return DOM0 + (self.options.ram if self.options.save_after else 0)
+        return DOM0 + (self.options.ram if self.options.save_after or self.options.dom0 else 0)
 
     def hypervisor(self):
         options = self.options
@@ -95,7 +102,8 @@ class Xen(Guest):
         # As for guests of QEMU alone: it does not see that who serves a disk writes to a page of code.
         dom0 = self.dom0_initrd(initrd, ['init_on_alloc=1', *arguments])
         pool = options.pool + RESERVE if options.transport == 'xen' else 0
-        ram = (XEN + self.dom0_ram() + options.ram + pool) >> 20
+        # A domain that moves is there twice
+        ram = (XEN + self.dom0_ram() + options.ram * (2 if options.dom0 else 1) + pool) >> 20
         return ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-machine', 'q35,memory-backend=ram,vmport=off', '-accel', 'tcg,thread=multi', '-cpu', PROCESSOR,
                 '-smp', str(max(options.smp, 2)), '-m', f'{ram}M',
@@ -146,6 +154,25 @@ def dom0_files():
     return files
 
 
+def add_programs(archive, files, made):
+    """place -> path goes into an archive, with the directories that it has not."""
+    for place, source in sorted(files.items()):
+        for parent in reversed(Path(place).parents[:-1]):
+            if str(parent) not in made:
+                archive.directory(str(parent))
+                made.add(str(parent))
+        archive.file(place, Path(source).read_bytes())
+
+
+def toolstack(archive, names):
+    """What a script of dom0's wants beside xl: these programs, and who serves consoles."""
+    files = {}
+    for path, named in [*((path, False) for path in CONSOLED), *((images.find_program(name), '/' in name) for name in names)]:
+        for each in [str(path), *images.libraries(str(path))]:
+            files['usr/' + images.place_of(each, named and each == path)] = each
+    add_programs(archive, files, {'usr'})
+
+
 def dom0_image():
     """An initramfs with all that does not depend on the guest, made once for each content."""
     files = dom0_files()
@@ -174,13 +201,7 @@ def dom0_image():
 def write_dom0(path, files):
     archive = images.Cpio(path)
     images.basics(archive)
-    made = {'usr'}
-    for place, source in sorted(files.items()):
-        for parent in reversed(Path(place).parents[:-1]):
-            if str(parent) not in made:
-                archive.directory(str(parent))
-                made.add(str(parent))
-        archive.file(place, Path(source).read_bytes())
+    add_programs(archive, files, {'usr'})
     for name in ('etc/xen', 'etc/xen/scripts', 'proc/xen', 'var/lib', 'var/lib/xen', 'var/lib/xenstored', 'var/log', 'var/log/xen'):
         archive.directory(name)
     archive.link('var/run', '/run')
