@@ -148,54 +148,54 @@ static int submit_one(struct domain *d, struct tmem_vcpu *tv,
     return over ? 0 : -ERESTART;
 }
 
-static long submit(struct domain *d, XEN_GUEST_HANDLE_PARAM(void) uop)
+/* @sub is the copy of what the guest has at @arg */
+static long submit(struct domain *d, struct xen_tmem_submit *sub,
+                   XEN_GUEST_HANDLE_PARAM(xen_tmem_submit_t) arg)
 {
-    XEN_GUEST_HANDLE_PARAM(xen_tmem_submit_t) arg =
-        guest_handle_cast(uop, xen_tmem_submit_t);
     XEN_GUEST_HANDLE_PARAM(tmem_req_t) reqs;
     struct tmem_vcpu *tv;
-    struct xen_tmem_submit sub;
     long rc = 0;
 
-    if ( copy_from_guest(&sub, arg, 1) )
-        return -EFAULT;
-    if ( !sub.nr || sub.nr > TMEM_SUBMIT_MAX || sub.done > sub.nr ||
-         sub.reserved )
+    if ( !sub->nr || sub->nr > TMEM_SUBMIT_MAX || sub->done > sub->nr ||
+         sub->reserved )
         return -EINVAL;
     tv = tmem_vcpu_get(d->tmem, current);
     if ( !tv )
         return -ENOMEM;
-    reqs = guest_handle_from_ptr((void *)sub.reqs, tmem_req_t);
+    reqs = guest_handle_from_ptr((void *)sub->reqs, tmem_req_t);
 
-    while ( sub.done < sub.nr )
+    while ( sub->done < sub->nr )
     {
-        rc = submit_one(d, tv, reqs, sub.done);
+        rc = submit_one(d, tv, reqs, sub->done);
         if ( rc )
             break;
-        if ( ++sub.done < sub.nr && hypercall_preempt_check() )
+        if ( ++sub->done < sub->nr && hypercall_preempt_check() )
         {
             rc = -ERESTART;
             break;
         }
     }
-    if ( (!rc || rc == -ERESTART) && copy_field_to_guest(arg, &sub, done) )
+    if ( (!rc || rc == -ERESTART) && copy_field_to_guest(arg, sub, done) )
         rc = -EFAULT;
     return rc;
 }
 
 long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uop)
 {
+    XEN_GUEST_HANDLE_PARAM(xen_tmem_submit_t) arg =
+        guest_handle_cast(uop, xen_tmem_submit_t);
     struct domain *d = current->domain;
+    struct xen_tmem_submit sub;
     struct tmem_domain *t;
-    tmem_word_t cmd;
     long rc;
 
     if ( !tmem_store )
         return -EOPNOTSUPP;
-    if ( copy_from_guest(&cmd, guest_handle_cast(uop, tmem_word_t), 1) )
+    /* The structures of all other commands are longer */
+    if ( copy_from_guest(&sub, arg, 1) )
         return -EFAULT;
 
-    if ( cmd == TMEM_CONTROL )
+    if ( sub.cmd == TMEM_CONTROL )
     {
         rc = xsm_tmem_control(XSM_PRIV);
         if ( !rc )
@@ -207,7 +207,8 @@ long do_tmem_op(XEN_GUEST_HANDLE_PARAM(void) uop)
         if ( !rc )
             rc = tmem_domain_get(d, &t);
         if ( !rc )
-            rc = cmd == TMEM_SUBMIT ? submit(d, uop) : tmem_v1(d, cmd, uop);
+            rc = sub.cmd == TMEM_SUBMIT ? submit(d, &sub, arg)
+                                        : tmem_v1(d, sub.cmd, uop);
     }
 
     if ( rc == -ERESTART )
