@@ -39,6 +39,9 @@ bench-guest: ## what a page costs, and what it gains, beside zswap, zram and a d
 bench-store: ## what an operation of the page store costs, beside memcpy and memcached (some minutes): build/bench-store/
 	@scripts/bench-store
 
+bench-xen: ## what a hypercall of Xen's costs beside the store alone, in instructions (half a minute): build/bench-xen/
+	@scripts/bench-xen
+
 test-store: ## the tests of the page store alone, in processes (less than a minute; 03-store of check has all)
 	@scripts/deps store
 	@$(MAKE) --no-print-directory -j2 -C tools/testing/tmem/store quick
@@ -73,5 +76,5 @@ check-faults: ## all coherence tests in guests whose store misbehaves in every w
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug qemu xen demo bench-guest bench-store test-store replay tmemd shell kunit check series \
+.PHONY: help deps apply kernel kernel-x86 kernel-debug qemu xen demo bench-guest bench-store bench-xen test-store replay tmemd shell kunit check series \
 	check-series check-faults clean

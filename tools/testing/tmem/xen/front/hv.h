@@ -48,11 +48,15 @@ typedef int32_t __s32;
 #define __aligned(a)		__attribute__((aligned(a)))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define BUILD_BUG_ON(c)		((void)sizeof(char[1 - 2 * !!(c)]))
+#ifdef HV_RELEASE
+#define ASSERT(c)		((void)sizeof(c))
+#else
 #define ASSERT(c) \
 	do { \
 		if (!(c)) \
 			hv_die("assertion failed: %s", #c); \
 	} while (0)
+#endif
 #define ACCESS_ONCE(x)		(*(volatile __typeof__(x) *)&(x))
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define min_t(t, a, b)		min((t)(a), (t)(b))
