@@ -36,7 +36,7 @@ CONFIGS = (('off', MEM, 0, '', f'guests of {MEM} MiB'),
 # Runs in a guest, which reads when it is told to. Its lines: round, pass, seconds, disk reads, digest.
 GUEST = r'''
 for round in $(seq ROUNDS); do
-	while [ ! -e /share/go-NAME-$round ]; do sleep 0.1; done
+	WAIT
 	for pass in $(seq PASSES); do
 		read -r from rest </proc/uptime; read -r before rest </sys/block/$VM_DISK/stat
 		digest=$(/share/readtree /mnt/tree | tr ' ' :) || exit 1
@@ -44,8 +44,13 @@ for round in $(seq ROUNDS); do
 		echo "= $round $pass $(echo "$from $to" | awk '{ print $2 - $1 }') $((after - before)) $digest"
 	done
 done
-while [ ! -e /share/end ]; do sleep 0.2; done
+END
 '''
+
+
+def guest_script(wait, end):
+    """GUEST, which waits so for its turn, and after the last one."""
+    return GUEST.replace('WAIT', wait).replace('END', end).replace('ROUNDS', str(ROUNDS)).replace('PASSES', str(PASSES))
 
 
 class Watch(threading.Thread):
@@ -105,27 +110,32 @@ class Pool:
 
 def start_guest(options, config, pool, name, share, tree, out):
     name_of, mem = config[:2]
-    script = GUEST.replace('NAME', name).replace('ROUNDS', str(ROUNDS)).replace('PASSES', str(PASSES))
+    script = guest_script(f'while [ ! -e /share/go-{name}-$round ]; do sleep 0.1; done',
+                          'while [ ! -e /share/end ]; do sleep 0.2; done')
     command = [VM, 'run', '--quiet', '--guest', options.guest, '--mem', f'{mem}M', '--disk-iops', str(options.iops), '--fs', options.fs,
                '--disk-size', '1G', '--populate', tree, '--share', share, '--timeout', '900', '--log', out / f'{name_of}-{name}.log',
                *pool.arguments(name), '--', script]
     return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
 
 
+def pass_of(line, name, turn, nr, digest):
+    """What a guest says of a pass, as (guest, round, pass, seconds, reads)."""
+    words = line.split()
+    if len(words) != 6 or words[0] != '=':
+        raise Failure(f'guest {name} did not read its files: it said "{line.strip()}"')
+    if words[5] != digest:
+        raise Failure(f'guest {name} has read wrong data in round {turn}')
+    return name, turn, nr, float(words[3]), int(words[4])
+
+
 def read_rounds(guests, share, digest):
-    """Has the guests read in turn; what they said, as (guest, round, pass, seconds, reads)."""
+    """Has the guests read in turn; what they said of each pass."""
     said = []
     for turn in range(1, ROUNDS + 1):
         for name, guest in guests.items():
             (share / f'go-{name}-{turn}').touch()
             for nr in range(1, PASSES + 1):
-                line = guest.stdout.readline()
-                words = line.split()
-                if len(words) != 6 or words[0] != '=':
-                    raise Failure(f'guest {name} did not read its files: it said "{line.strip()}"')
-                if words[5] != digest:
-                    raise Failure(f'guest {name} has read wrong data in round {turn}')
-                said.append((name, turn, nr, float(words[3]), int(words[4])))
+                said.append(pass_of(guest.stdout.readline(), name, turn, nr, digest))
             seconds = sum(row[3] for row in said[-PASSES:])
             print(f'      guest {name}, round {turn}: {PASSES} passes in {seconds:.1f} s, {sum(row[4] for row in said[-PASSES:])} '
                   'disk reads', flush=True)
