@@ -17,18 +17,19 @@ from house import Failure, REPO
 MEM, MORE, SET = 96, 80, 88         # MiB: memory of a guest, its fixed part, its files
 TARGET = 0.10                       # of the reads without a pool, once all files have been read
 
-# name, memory of a guest, pool for both, what it is
-CONFIGS = (('off', MEM, 0, f'guests of {MEM} MiB'),
-           ('fixed', MEM + MORE, 0, f'guests of {MEM} + {MORE} MiB'),
-           ('pool', MEM, 2 * MORE, f'guests of {MEM} MiB, a pool of {2 * MORE} MiB for both'),
-           ('half', MEM, MORE, f'guests of {MEM} MiB, a pool of {MORE} MiB for both'))
+# name, memory of a guest, pool for both, its policy, what it is
+CONFIGS = (('off', MEM, 0, '', f'guests of {MEM} MiB'),
+           ('fixed', MEM + MORE, 0, '', f'guests of {MEM} + {MORE} MiB'),
+           ('pool', MEM, 2 * MORE, 'greedy', f'guests of {MEM} MiB, a pool of {2 * MORE} MiB for both'),
+           ('half', MEM, MORE, 'utility', f'guests of {MEM} MiB, a pool of {MORE} MiB for both'))
 
 # Runs in dom0: creates the guests, tells them by their consoles when to read, and repeats what they say. A line that begins
 # with '#' is about the pool: seconds, and what tmemctl says.
 DOM0 = r'''
 lines() { tr -d '\r' </var/log/xen/console/guest-$1.log | grep '^= '; }
 fail() { echo "$*"; exit 1; }
-sample() { [ -z "POOL" ] || echo "# $(cut -d ' ' -f 1 /proc/uptime) $(TMEMCTL --host xen --json list)"; }
+sample() { [ -z "POLICY" ] || echo "# $(cut -d ' ' -f 1 /proc/uptime) $(TMEMCTL --host xen --json list)"; }
+[ -z "POLICY" ] || TMEMCTL --host xen policy POLICY >/dev/null || fail "tmemctl cannot set the policy"
 for name in GUESTS; do
 	sed "s/^name = .*/name = \"$name\"/" /vm/guest.cfg >$name.cfg
 	xl create -e -q $name.cfg || fail "guest $name cannot be created"
@@ -49,16 +50,16 @@ done
 '''
 
 
-def dom0_script(pool, tmemctl):
+def dom0_script(policy, tmemctl):
     text = DOM0
-    for name, value in (('POOL', 'yes' if pool else ''), ('GUESTS', ' '.join(GUESTS)), ('ROUNDS', str(ROUNDS)),
+    for name, value in (('POLICY', policy), ('GUESTS', ' '.join(GUESTS)), ('ROUNDS', str(ROUNDS)),
                         ('PASSES', str(PASSES)), ('TMEMCTL', tmemctl.name)):
         text = text.replace(name, value)
     return text
 
 
 def command(options, config, programs, tree, script, tmemctl, out):
-    name, mem, pool = config[:3]
+    name, mem, pool, _, _ = config
     argv = [VM, 'run', '--quiet', '--guest', options.guest, '--mem', f'{mem}M', '--smp', '1', '--disk-iops', options.iops,
             '--fs', options.fs, '--mount-opts', 'ro', '--disk-size', '1G', '--populate', tree, '--share', programs,
             '--timeout', '900', '--log', out / f'{name}.log', '--dom0', script, '--dom0-with', tmemctl,
@@ -90,7 +91,7 @@ def read_rounds(machine, digest):
 def run_config(options, config, programs, tree, digest, out):
     tmemctl = store.build('tmemctl')
     with tempfile.NamedTemporaryFile('w', prefix='demo-dom0.') as script:
-        script.write(dom0_script(config[2], tmemctl))
+        script.write(dom0_script(config[3], tmemctl))
         script.flush()
         argv = command(options, config, programs, tree, script.name, tmemctl, out)
         machine = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
@@ -132,7 +133,7 @@ def table(runs):
 def main(options, programs, tree, digest, out, step):
     runs, samples = [], {}
     for config in CONFIGS:
-        step(f'{config[0]}: {config[3]}, which read in turn')
+        step(f'{config[0]}: {config[4]}, which read in turn')
         said, samples[config[0]] = run_config(options, config, programs, tree, digest, out)
         runs.append(summarize(config, said))
         runs[-1]['of_off'] = round(runs[-1]['disk_reads_after_first_pass'] / max(runs[0]['disk_reads_after_first_pass'], 1), 4)
