@@ -49,7 +49,7 @@ static void page_out(void)
 	}
 }
 
-static void out(size_t pages)
+static void have_out(size_t pages)
 {
 	fill(pages);
 	page_out();
@@ -100,7 +100,7 @@ int main(void)
 	printf("keep: begin\n");
 	while (fgets(line, sizeof(line), stdin)) {
 		if (sscanf(line, "out %zu", &pages) == 1)
-			out(pages);
+			have_out(pages);
 		else if (sscanf(line, "churn %zu", &pages) == 1)
 			churn(pages);
 		else if (!strncmp(line, "check", 5))
