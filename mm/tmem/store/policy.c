@@ -30,7 +30,7 @@
 #define IDLE_TAX_K		4U
 
 /* Puts of a second or so, and what a product with a weight has room for */
-#define PUTS_MAX		(1ULL << 22)
+#define PUTS_MAX		(4ULL << 20)
 
 /* P of smart-alloc, and how much of a target has to be unused, in percent */
 #define SMART_STEP		2U

@@ -122,7 +122,8 @@ static void tell_progress(struct stream *s, bool over)
 	if (over)
 		fputs("\r\033[K", stderr);
 	else if (s->told)
-		fprintf(stderr, "\r%" PRIu64 " MiB", s->bytes >> 20);
+		fprintf(stderr, "\r%llu MiB",
+			(unsigned long long)s->bytes >> 20);
 	s->told = now;
 }
 

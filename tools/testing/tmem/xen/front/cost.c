@@ -59,10 +59,11 @@ static struct tmem_req *reqs(void)
 
 static void call(unsigned int i)
 {
-	uint64_t at = AT(P_CALLS) + i * sizeof(struct xen_tmem_submit);
-	XEN_GUEST_HANDLE(void) uop = { (void *)at };
-	long rc = do_tmem_op(uop);
+	XEN_GUEST_HANDLE(void) uop;
+	long rc;
 
+	uop.p = (void *)(AT(P_CALLS) + i * sizeof(struct xen_tmem_submit));
+	rc = do_tmem_op(uop);
 	if (rc)
 		hv_die("hypercall %u: %ld", i, rc);
 }
