@@ -21,6 +21,7 @@ from guest import KVM_FAILS, Qemu, Uml, find_kernel
 from house import Failure, REPO, cache, deps, say
 
 HARNESS, TIMEOUT, REPORT = 97, 98, 99
+BOOTS = 3               # of a guest whose machine errs
 UNREAD_LIMIT = 64 << 20
 TRANSPORTS = ('none', 'loop', 'virtio', 'xen')
 GUESTS = {'uml': Uml, 'qemu': Qemu, 'xen-pv': xen.Pv, 'xen-pvh': xen.Pvh}
@@ -157,6 +158,15 @@ class Session:
         with open(self.log.name, encoding='utf-8', errors='replace') as log:
             return log.read().replace('\r', '')
 
+    def spoiled(self):
+        """Has the guest ended before anything of ours ran in it, and by no fault of its own?"""
+        return not self.ready and not self.timed_out and self.guest.machine_erred(self.said())
+
+    def forget(self):
+        self.log.seek(0)
+        self.log.truncate()
+        self.trouble = None
+
     def hibernates(self):
         """Is the guest gone with its memory on its swap disk, to go on when it is started again?"""
         return (self.status is None and self.trouble is None and not self.timed_out and self.guest.disks.hold_memory() and
@@ -257,6 +267,13 @@ def run(tmp, options):
         try:
             guest.start(f'{tmp}/initrd', arguments)
             session.carry()
+            for _ in range(BOOTS - 1):
+                if not session.spoiled():
+                    break
+                say('the guest met an error of its machine while it booted, and is started again')
+                session.forget()
+                guest.start(f'{tmp}/initrd', arguments)
+                session.carry()
             while session.hibernates():
                 guest.start(f'{tmp}/initrd', arguments)
                 session.carry()
