@@ -61,9 +61,11 @@ void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
 	u32 *idents = s->idents + (size_t)(c - s->clients) * s->max_pools;
 	u32 i;
 
+	spin_lock(&c->L8_lock);
+	c->ghost = ghost;
+	spin_unlock(&c->L8_lock);
 	spin_lock(&c->L4_lock);
 	c->pools = pools;
-	c->ghost = ghost;
 	c->nr_pools = 0;
 	env_write_once(c->target, 0);
 	tstore_freeze_locked(c);
@@ -104,9 +106,11 @@ int tstore_client_create(struct tstore *s, u64 limit,
 		if (!s->records[i].used)
 			c = &s->clients[i];
 	if (c) {
+		spin_lock(&c->L4_lock);
 		memset(c->rec, 0, sizeof(*c->rec));
 		c->rec->limit = limit;
 		c->rec->weight = 1;
+		spin_unlock(&c->L4_lock);
 		env_store_release(&c->rec->used, 1);
 	}
 	spin_unlock(&s->L1_lock);
@@ -257,6 +261,7 @@ bool tstore_client_clear(struct tstore_client *c)
 void tstore_client_destroy(struct tstore_client *c)
 {
 	struct tstore *s = c->store;
+	struct tstore_ghost *ghost;
 	struct tstore_pool *pools;
 
 	while (!tstore_client_clear(c))
@@ -265,9 +270,12 @@ void tstore_client_destroy(struct tstore_client *c)
 	pools = c->pools;
 	c->pools = NULL;
 	spin_unlock(&c->L4_lock);
-	env_free(pools);
-	tstore_ghost_destroy(c->ghost);
+	spin_lock(&c->L8_lock);
+	ghost = c->ghost;
 	c->ghost = NULL;
+	spin_unlock(&c->L8_lock);
+	env_free(pools);
+	tstore_ghost_destroy(ghost);
 
 	spin_lock(&s->L1_lock);
 	env_write_once(c->rec->used, 0);

@@ -81,6 +81,11 @@ static void tstore_curve(struct tstore_client *c, struct tstore_share *share,
 	u32 i;
 
 	spin_lock(&c->L8_lock);
+	/* one that is not there yet, or not any more */
+	if (!c->ghost) {
+		spin_unlock(&c->L8_lock);
+		return;
+	}
 	share->active = tstore_active_locked(c, ephemeral);
 	share->puts = tstore_ghost_puts(c->ghost);
 	for (i = 0; i <= TSTORE_CURVE_STEPS; i++) {
@@ -100,6 +105,7 @@ static void tstore_share_init(struct tstore_client *c,
 	u64 ephemeral, persistent, refused;
 
 	memset(share, 0, sizeof(*share));
+	share->client = c - c->store->clients;
 	spin_lock(&c->L4_lock);
 	ephemeral = c->charged[TSTORE_EPHEMERAL];
 	persistent = c->charged[TSTORE_PERSISTENT];
@@ -115,8 +121,18 @@ static void tstore_share_init(struct tstore_client *c,
 	spin_unlock(&c->L4_lock);
 
 	share->active = TSTORE_ACTIVE_ALL;
-	if (c->ghost)
+	if (c->store->ghosts)
 		tstore_curve(c, share, ephemeral, persistent, capacity);
+}
+
+static bool tstore_is_used(struct tstore *s, u32 client)
+{
+	bool used;
+
+	spin_lock(&s->L1_lock);
+	used = s->records[client].used;
+	spin_unlock(&s->L1_lock);
+	return used;
 }
 
 /**
@@ -127,8 +143,9 @@ static void tstore_share_init(struct tstore_client *c,
  * Moves no page: who is above the target gives up pages when others put.
  * A host calls this once a second or so.
  *
- * Context: no lock held.  Clients are neither created nor destroyed meanwhile,
- * and one call is over before the next begins.
+ * Context: no lock held.  One call is over before the next begins.  A client that
+ * is destroyed meanwhile is counted or not, and so is one that is created, which
+ * may begin with the target of one before.
  */
 void tstore_divide(struct tstore *s, const struct tstore_policy *policy)
 {
@@ -136,16 +153,15 @@ void tstore_divide(struct tstore *s, const struct tstore_policy *policy)
 	u32 i, nr = 0;
 
 	for (i = 0; i < s->max_clients; i++)
-		if (s->records[i].used)
+		if (tstore_is_used(s, i))
 			tstore_share_init(&s->clients[i], &s->shares[nr++],
 					  capacity);
 	if (!nr)
 		return;
 	policy->divide(s->shares, nr, capacity);
-	for (i = 0, nr = 0; i < s->max_clients; i++)
-		if (s->records[i].used)
-			env_write_once(s->clients[i].target,
-				       s->shares[nr++].target);
+	for (i = 0; i < nr; i++)
+		env_write_once(s->clients[s->shares[i].client].target,
+			       s->shares[i].target);
 }
 
 /**

@@ -26,6 +26,7 @@
  * @hits: hits of the past period, had it had @capacity * i /
  *	TSTORE_CURVE_STEPS frames; does not fall with i
  * @target: frames that it should have: the answer, and the one of last time
+ * @client: its number, the store's own
  * @corner: the policy's own
  * @gain: the policy's own
  */
@@ -39,6 +40,7 @@ struct tstore_share {
 	u32 active;
 	u64 hits[TSTORE_CURVE_STEPS + 1];
 	u64 target;
+	u32 client;
 	u32 corner;
 	u64 gain;
 };

@@ -168,7 +168,7 @@ struct tstore_client {
 	u64 reject[TSTORE_REJECTS];	/* L4 */
 
 	spinlock_t L8_lock;	/* see the table above */
-	struct tstore_ghost *ghost;	/* I while used, L8; or NULL */
+	struct tstore_ghost *ghost;	/* L8; or NULL */
 };
 
 /* What tstore_open() found */

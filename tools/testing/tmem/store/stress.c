@@ -274,11 +274,25 @@ static void stress_size(struct thread *t)
 		env_die("a frame that was taken cannot be given");
 }
 
+/* A client that comes and goes, whatever else happens */
+static void stress_visit(void)
+{
+	struct tstore_client *c;
+	int err = tstore_client_create(s, FRAMES, &c);
+
+	if (err == -ENOSPC)
+		return;
+	if (err)
+		env_die("create: %d", err);
+	sched_yield();
+	tstore_client_destroy(c);
+}
+
 static void stress_control(struct thread *t)
 {
 	struct tstore_stats st;
 
-	switch (lib_rand(&t->rng) % 6) {
+	switch (lib_rand(&t->rng) % 7) {
 	case 0:
 		tstore_client_freeze(clients[t->client], true);
 		tstore_client_freeze(clients[t->client], false);
@@ -295,6 +309,9 @@ static void stress_control(struct thread *t)
 		break;
 	case 4:
 		stress_size(t);
+		break;
+	case 5:
+		stress_visit();
 		break;
 	default:
 		tstore_stats(s, &st);
@@ -424,7 +441,7 @@ static void stress_open(void)
 		.codecs = packs ? codecs : NULL,
 		.dedup = dedups,
 		.bytes = FRAMES * PAGE_SIZE,
-		.max_clients = NR_CLIENTS,
+		.max_clients = NR_CLIENTS + 2,
 		.max_pools = 4,
 		.ghosts = true,
 	};
