@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import house
 from house import Failure, REPO
@@ -167,7 +166,7 @@ def summarize(config, said):
             'rounds': [{'seconds': total(3, turn), 'disk_reads': total(4, turn)} for turn in range(1, ROUNDS + 1)]}
 
 
-def table(runs):
+def results(runs):
     off, fixed = runs[0], runs[1]
     print(f"\n{'':8}{'guests':>12}{'pool':>9}{'in all':>9}", end='')
     for title in [f'round {turn}' for turn in range(1, ROUNDS + 1)] + ['both']:
@@ -195,18 +194,6 @@ def plot(samples, out):
               f"plot '{data}' using 1:3 with filledcurves x1 title 'guest b', '' using 1:2 with filledcurves x1 title 'guest a'\n")
     if subprocess.run(['gnuplot'], input=script, text=True).returncode == 0:
         print(f'\nPlot: {os.path.relpath(out / "pool.svg")}')
-
-
-def main(options, programs, tree, digest, out, step):
-    runs, samples = [], {}
-    for config in CONFIGS:
-        step(f'{config[0]}: {config[4]}, which read in turn')
-        said, samples[config[0]] = run_config(options, config, programs, tree, digest, out)
-        runs.append(summarize(config, said))
-    step('results')
-    table(runs)
-    plot(samples['pool'], Path(out))
-    return runs
 
 
 def needs():

@@ -118,7 +118,9 @@ def summarize(config, said):
             'disk_reads_after_first_pass': total(*both), 'rounds': [{'disk_reads_after_first_pass': total(turn)} for turn in both]}
 
 
-def table(runs):
+def results(runs):
+    for run in runs:
+        run['of_off'] = round(run['disk_reads_after_first_pass'] / max(runs[0]['disk_reads_after_first_pass'], 1), 4)
     titles = [f'round {turn}' for turn in range(1, ROUNDS + 1)]
     print(f"\nDisk reads after the first pass\n{'':8}{'guests':>12}{'pool':>9}{'in all':>9}"
           + ''.join(f'{title:>10}' for title in [*titles, 'both', 'of off']))
@@ -128,22 +130,9 @@ def table(runs):
               + ''.join(f"{part['disk_reads_after_first_pass']:>10}" for part in [*run['rounds'], run]) + f"{run['of_off']:>10.1%}")
     print('\nIn round 1 a guest reads its files for the first time, which is not counted, and then again; in round 2 it has its\n'
           'turn once more, after the other one.')
-
-
-def main(options, programs, tree, digest, out, step):
-    runs, samples = [], {}
-    for config in CONFIGS:
-        step(f'{config[0]}: {config[4]}, which read in turn')
-        said, samples[config[0]] = run_config(options, config, programs, tree, digest, out)
-        runs.append(summarize(config, said))
-        runs[-1]['of_off'] = round(runs[-1]['disk_reads_after_first_pass'] / max(runs[0]['disk_reads_after_first_pass'], 1), 4)
-    step('results')
-    table(runs)
-    demo_pool.plot(samples['pool'], out)
     pool = next(run for run in runs if run['config'] == 'pool')
     print(f"\nWith a pool {pool['of_off']:.1%} of the disk reads are left: the target of {TARGET:.0%} is "
           f"{'met' if pool['of_off'] <= TARGET else 'missed'}.")
-    return runs
 
 
 def needs():
