@@ -341,6 +341,7 @@ void hv_open(unsigned int frames)
 		.max_clients = DOMAINS,
 		.max_pools = 32,
 		.seed = 1,
+		.ghosts = true,
 	};
 	unsigned int d;
 
