@@ -3,10 +3,13 @@
  * Transcendent memory: what a trip to tmemd costs
  *
  * bench TMEMD [SECONDS]: round trips of one front end that polls, one page and
- * 32 pages at a time, and of two front ends with one and two threads to serve
- * them.  Prints lines of "= case.what value".
+ * 32 pages at a time; two front ends beside one, with two threads to serve them;
+ * and the same with a processor for each front end and its thread, which take
+ * turns there, and with two that only copy.  Prints lines of "= case.what value".
  */
+#include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,8 @@ struct guest {
 	u64 vectors;
 	u64 kicks;
 	u64 random;
+	int processor;	/* to run on, or -1 for any */
+	const u8 *from;	/* it only copies from here, KEYS pages */
 };
 
 static bool stop;
@@ -71,6 +76,7 @@ static void arrive(struct guest *g, const char *name)
 	unsigned int i;
 
 	memset(g, 0, sizeof(*g));
+	g->processor = -1;
 	g->random = 88172645463325252ULL;
 	if (front_open(&g->front, run_socket(name), PAGES, 1) ||
 	    front_attach(&g->front, NULL) ||
@@ -109,28 +115,86 @@ static void single(struct guest *g, const char *what, u8 op, unsigned int nr)
 	       (double)samples[n * 999ULL / 1000] / nr);
 }
 
+static void copy_from(struct guest *g)
+{
+	u8 *from = malloc((size_t)KEYS * PAGE_SIZE);
+
+	memset(from, 1, (size_t)KEYS * PAGE_SIZE);
+	g->from = from;
+}
+
+static void copy(struct guest *g)
+{
+	memcpy(g->front.data + draw(g, PAGES) * PAGE_SIZE,
+	       g->from + draw(g, KEYS) * PAGE_SIZE, PAGE_SIZE);
+}
+
 /* A copy of a page that is in no cache, for comparison */
 static void copies(struct guest *g)
 {
-	u8 *from = malloc((size_t)KEYS * PAGE_SIZE);
 	u64 start;
 	unsigned int i;
 
-	memset(from, 1, (size_t)KEYS * PAGE_SIZE);
+	copy_from(g);
 	start = now_ns();
 	for (i = 0; i < 50000; i++)
-		memcpy(g->front.data + draw(g, PAGES) * PAGE_SIZE,
-		       from + draw(g, KEYS) * PAGE_SIZE, PAGE_SIZE);
+		copy(g);
 	printf("= trip.memcpy %.0f\n", (now_ns() - start) / 50000.0);
-	free(from);
+	free((void *)g->from);
+	g->from = NULL;
+}
+
+static void pin(pid_t thread, unsigned int processor)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(processor, &one);
+	if (sched_setaffinity(thread, sizeof(one), &one))
+		give_up("a thread cannot be kept on a processor");
+}
+
+/* Thread n of the daemon, on processor n */
+static void pin_daemon(void)
+{
+	char path[300], name[32];
+	struct dirent *task;
+	unsigned int nr;
+	FILE *comm;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", run_worker());
+	tasks = opendir(path);
+	if (!tasks)
+		give_up("no threads");
+	while ((task = readdir(tasks))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", run_worker(), task->d_name);
+		comm = fopen(path, "r");
+		if (!comm)
+			continue;
+		if (fgets(name, sizeof(name), comm) && sscanf(name, "serve-%u", &nr) == 1)
+			pin(atoi(task->d_name), nr);
+		fclose(comm);
+	}
+	closedir(tasks);
 }
 
 static void *many(void *arg)
 {
 	struct guest *g = arg;
+	unsigned int i;
 
-	while (!env_read_once(stop))
-		trip(g, TMEM_OP_GET, 16);
+	if (g->processor >= 0)
+		pin(0, g->processor);
+	while (!env_read_once(stop)) {
+		if (!g->from) {
+			trip(g, TMEM_OP_GET, 16);
+			continue;
+		}
+		for (i = 0; i < 16; i++)
+			copy(g);
+		g->vectors++;
+	}
 	return NULL;
 }
 
@@ -155,14 +219,48 @@ static double busy(struct guest *guests, unsigned int nr)
 	return (after - before) * 16 / ((now_ns() - start) / 1e9);
 }
 
-static void start(const char *program, const char *threads)
+static void start(const char *program, const char *threads, const char *poll)
 {
 	char *const args[] = { "--size", "256M", "--threads", (char *)threads,
+			       "--poll", (char *)poll,
 			       "--client", "name=a", "--client", "name=b",
 			       NULL };
 
 	if (run_start(program, args))
 		give_up("tmemd does not serve");
+}
+
+/* Two front ends that poll, and two threads that do */
+static void compete(const char *program, struct guest *guests)
+{
+	start(program, "2", "400");
+	arrive(&guests[0], "a");
+	arrive(&guests[1], "b");
+	printf("= guests.one %.1f\n", busy(guests, 1) / 1000);
+	printf("= guests.two %.1f\n", busy(guests, 2) / 1000);
+	run_stop();
+}
+
+/* A front end and its thread sleep while the other one is at work, on a processor of their own */
+static void take_turns(const char *program, struct guest *guests)
+{
+	unsigned int i;
+
+	start(program, "2", "0");
+	for (i = 0; i < 2; i++) {
+		arrive(&guests[i], i ? "b" : "a");
+		guests[i].processor = i;
+		guests[i].front.sleeps = true;
+	}
+	pin_daemon();
+	printf("= turns.one %.1f\n", busy(guests, 1) / 1000);
+	printf("= turns.two %.1f\n", busy(guests, 2) / 1000);
+	run_stop();
+
+	copy_from(&guests[0]);
+	copy_from(&guests[1]);
+	printf("= copies.one %.1f\n", busy(guests, 1) / 1000);
+	printf("= copies.two %.1f\n", busy(guests, 2) / 1000);
 }
 
 int main(int argc, char **argv)
@@ -177,7 +275,7 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2)
 		seconds = atof(argv[2]);
-	start(argv[1], "1");
+	start(argv[1], "1", "400");
 	arrive(&guests[0], "a");
 	copies(&guests[0]);
 	single(&guests[0], "get", TMEM_OP_GET, 1);
@@ -191,11 +289,7 @@ int main(int argc, char **argv)
 	front_hang_up(&guests[0].front);
 	run_stop();
 
-	start(argv[1], "2");
-	arrive(&guests[0], "a");
-	arrive(&guests[1], "b");
-	printf("= guests.one %.1f\n", busy(guests, 1) / 1000);
-	printf("= guests.two %.1f\n", busy(guests, 2) / 1000);
-	run_stop();
+	compete(argv[1], guests);
+	take_turns(argv[1], guests);
 	return 0;
 }

@@ -289,6 +289,20 @@ void front_publish(struct front *f, unsigned int i, u16 head)
 		perror("kick");
 }
 
+/* Until there is something in the ring, which is to be told */
+static void front_sleep(struct front_queue *q)
+{
+	struct pollfd told = { .fd = q->call, .events = POLLIN };
+	u64 count;
+
+	env_write_once(*(u16 *)&q->avail->ring[FRONT_RING], q->seen);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (env_read_once(q->used->idx) == q->seen)
+		poll(&told, 1, 1000);
+	if (read(q->call, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		perror("call");
+}
+
 /**
  * front_wait() - wait for the next buffer to be returned
  * @f: the front end
@@ -306,11 +320,14 @@ int front_wait(struct front *f, unsigned int i, u32 *len)
 
 	while (__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) == q->seen) {
 		__builtin_ia32_pause();
-		if (++looks % 4096)
+		if (f->sleeps)
+			front_sleep(q);
+		else if (++looks % 4096)
 			continue;
 		if (now_ns() > end)
 			return -ETIME;
-		sched_yield();
+		if (!f->sleeps)
+			sched_yield();
 	}
 	elem = q->used->ring[q->seen++ % FRONT_RING];
 	*len = elem.len;

@@ -9,6 +9,8 @@
 #ifndef _FRONT_H
 #define _FRONT_H
 
+#include <stdbool.h>
+
 #include <linux/virtio_ring.h>
 #include <linux/virtio_tmem.h>
 
@@ -55,6 +57,7 @@ struct front_queue {
  * @bytes: its size
  * @data: where pages of data begin
  * @pages: how many of them there are
+ * @sleeps: it sleeps while it waits for an answer, or else polls
  * @nr: queues
  * @queues: these
  */
@@ -65,6 +68,7 @@ struct front {
 	size_t bytes;
 	u8 *data;
 	size_t pages;
+	bool sleeps;
 	unsigned int nr;
 	struct front_queue queues[FRONT_QUEUES];
 };
