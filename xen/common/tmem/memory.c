@@ -216,10 +216,13 @@ static int free_until(unsigned long pages)
 
 int tmem_make_free(unsigned long pages)
 {
+    unsigned long reserve = ACCESS_ONCE(pool_reserve);
+
     if ( !tmem_store )
         return 0;
     ACCESS_ONCE(pool_hold) = NOW() + GRACE;
-    return free_until(pages);
+    /* Beside its pages a domain takes some that no claim is for */
+    return free_until(pages + min(reserve, ~0UL - pages));
 }
 
 /* Only single pages: what comes out of the store is not in one piece */

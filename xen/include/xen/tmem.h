@@ -24,8 +24,9 @@ int tmem_domain_destroy(struct domain *d);
 unsigned long tmem_charged_pages(const struct domain *d);
 
 /*
- * Gives memory back to the heap until so many pages of it are free and not
- * claimed, as far as what guests were promised to keep allows.  No lock is held.
+ * Gives memory back to the heap until so many pages of it, and the reserve, are
+ * free and not claimed, as far as what guests were promised to keep allows.  No
+ * lock is held.
  * -ERESTART: preempted, call again; 0: that is all there is.
  */
 int tmem_make_free(unsigned long pages);
