@@ -77,6 +77,7 @@ def machine_options(parser):
                             "by it: /vm/guest.cfg is xl's of one that runs COMMAND, on its only console")
     group.add_argument('--dom0-with', type=names, action='extend', default=[], metavar='PROGRAM,...',
                        help='programs for that script, as --with has them for COMMAND')
+    group.add_argument('--dom0-smp', type=int, default=1, metavar='N', help='xen-pv, xen-pvh: processors of dom0 (default 1)')
     group.add_argument('--mem', type=size, default='128M', metavar='SIZE',
                        help="the guest's own memory (default 128M). The pool of the loop transport comes on top of it, as does what "
                             'a debug kernel takes for itself (UML 16M, QEMU 96M)')

@@ -91,8 +91,8 @@ class Xen(Guest):
     def hypervisor(self):
         options = self.options
         dom0 = self.dom0_ram() >> 20
-        argv = ['console=com1', 'com1=115200,8n1', f'dom0_mem={dom0}M,max:{dom0}M', 'dom0=pv', 'dom0_max_vcpus=1',
-                'loglvl=warning', 'guest_loglvl=warning']
+        argv = ['console=com1', 'com1=115200,8n1', f'dom0_mem={dom0}M,max:{dom0}M', 'dom0=pv',
+                f'dom0_max_vcpus={options.dom0_smp}', 'loglvl=warning', 'guest_loglvl=warning']
         if options.transport == 'xen':
             argv += ['tmem=1', f'tmem_max={options.pool >> 20}M', f'tmem_reserve={RESERVE >> 20}M']
         return ' '.join(argv)
