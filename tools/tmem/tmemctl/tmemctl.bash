@@ -30,7 +30,7 @@ _tmemctl()
 	-H|--host) mapfile -t COMPREPLY < <(compgen -W "tmemd xen" -- "$word"); return ;;
 	esac
 	case $verb:$nr in
-	:0) choices="list show top set add remove freeze thaw drop save restore policy size stats trace report reload --host --socket --json --help" ;;
+	:0) choices="list show top set add remove freeze thaw drop save restore policy size reserve free stats trace report reload --host --socket --json --help" ;;
 	show:0|set:0|freeze:0|thaw:0|save:0|restore:0) choices=$(_tmemctl_clients "${daemon[@]}") ;;
 	remove:0) choices="--force $(_tmemctl_clients "${daemon[@]}")" ;;
 	drop:0) choices="--ephemeral $(_tmemctl_clients "${daemon[@]}")" ;;

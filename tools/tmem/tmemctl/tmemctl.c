@@ -40,6 +40,8 @@ static const char help[] =
 "      --since DURATION     no earlier than so long ago, such as 30m or 2h\n"
 "  policy [NAME]            how a full pool is divided; or divide it so\n"
 "  size [SIZE]              how large the pool is; or make it so large\n"
+"  reserve [SIZE]           Xen: how much memory it leaves free; or leave so much\n"
+"  free SIZE                Xen: have so much memory free now\n"
 "  stats                    how the daemon is\n"
 "  reload                   start the daemon anew, with nothing lost\n"
 "\n"
@@ -245,6 +247,32 @@ static void do_size(char **args)
 	ask(what, -1, print_size);
 }
 
+/* tmemd has the memory that it was started with, whatever else needs some */
+static void for_xen(const char *verb)
+{
+	if (!opts.xen)
+		usage_error("%s is for --host xen", verb);
+}
+
+static void do_reserve(char **args)
+{
+	struct json_object *what = request("reserve");
+
+	for_xen("reserve");
+	if (args[0])
+		add_number(what, "size", parse_size("reserve", args[0]));
+	ask(what, -1, print_size);
+}
+
+static void do_free(char **args)
+{
+	struct json_object *what = request("free");
+
+	for_xen("free");
+	add_number(what, "size", parse_size("free", args[0]));
+	ask(what, -1, print_size);
+}
+
 static void print_bytes(struct json_object *answer)
 {
 	char text[SIZE_TEXT];
@@ -340,6 +368,8 @@ static const struct verb {
 	{ "report", do_report, 1, 1, " FILE [--since DURATION]" },
 	{ "policy", do_policy, 0, 1, " [NAME]" },
 	{ "size", do_size, 0, 1, " [SIZE]" },
+	{ "reserve", do_reserve, 0, 1, " [SIZE]" },
+	{ "free", do_free, 1, 1, " SIZE" },
 	{ "stats", do_stats, 0, 0, "" },
 	{ "reload", do_reload, 0, 0, "" },
 	{ 0 }

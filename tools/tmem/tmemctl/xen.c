@@ -329,6 +329,48 @@ static int do_size(struct asked *q)
 	return 0;
 }
 
+static int do_reserve(struct asked *q)
+{
+	struct xen_tmem_control op = { .op = XEN_TMEM_RESERVE };
+	int err, there = find_size(q, "size", INT64_MAX >> PAGE_SHIFT,
+				   &op.u.pages.nr);
+
+	if (there < 0)
+		return there;
+	if (there) {
+		err = xen_call(&op);
+		if (!err)
+			err = xen_info(&q->info);
+		if (err)
+			return err;
+	}
+	size_report(q->answer, &q->info);
+	return 0;
+}
+
+static int do_free(struct asked *q)
+{
+	struct xen_tmem_control op = { .op = XEN_TMEM_FREE };
+	int err, there = find_size(q, "size", INT64_MAX >> PAGE_SHIFT,
+				   &op.u.pages.nr);
+
+	if (there < 0)
+		return there;
+	if (!there)
+		return refuse(q, EINVAL, "free: no size is said");
+	err = xen_call(&op);
+	if (!err)
+		err = xen_info(&q->info);
+	if (err)
+		return err;
+	if (q->info.heap_free < op.u.pages.nr)
+		return refuse(q, ENOSPC,
+			      "%llu KiB are free, and the pool can give no more at present",
+			      (unsigned long long)q->info.heap_free << 2);
+	size_report(q->answer, &q->info);
+	return 0;
+}
+
 /* ---- what only tmemd can ---- */
 
 static int do_add(struct asked *q)
@@ -380,6 +422,8 @@ static const struct {
 	{ "restore", do_restore },
 	{ "trace", do_trace },
 	{ "size", do_size },
+	{ "reserve", do_reserve },
+	{ "free", do_free },
 	{ "stats", do_stats },
 	{ "history", do_history },
 	{ "reload", do_reload },

@@ -31,6 +31,7 @@
 
 #define DOMAINS		600
 #define BUFFERS		16
+#define MEMORY		32768		/* pages of the machine */
 #define END_BYTES	64
 
 enum stage { NONE, SAVING, FINISHED, RESTORING };
@@ -185,8 +186,10 @@ static void check(const struct xen_tmem_control *op)
 		all_zero(op, 8);
 		break;
 	case XEN_TMEM_SIZE:
+	case XEN_TMEM_RESERVE:
+	case XEN_TMEM_FREE:
 	case XEN_TMEM_POLICY:
-		all_zero(op, op->op == XEN_TMEM_SIZE ? 8 : 4);
+		all_zero(op, op->op == XEN_TMEM_POLICY ? 4 : 8);
 		domain = false;
 		break;
 	case XEN_TMEM_SAVE_BEGIN:
@@ -266,6 +269,19 @@ static int size(uint64_t pages)
 	if (m->info.present > m->info.size)
 		m->info.present = m->info.size < m->must_stay ? m->must_stay :
 								m->info.size;
+	if (m->info.free > m->info.present)
+		m->info.free = m->info.present;
+	return 0;
+}
+
+static int make_free(uint64_t pages)
+{
+	uint64_t nr = pages > m->info.heap_free ? pages - m->info.heap_free : 0;
+
+	if (nr > m->info.present - m->must_stay)
+		nr = m->info.present - m->must_stay;
+	m->info.heap_free += nr;
+	m->info.present -= nr;
 	if (m->info.free > m->info.present)
 		m->info.free = m->info.present;
 	return 0;
@@ -433,6 +449,12 @@ static int op_run(struct xen_tmem_control *op)
 		       0 : EINVAL;
 	case XEN_TMEM_SIZE:
 		return size(op->u.pages.nr);
+	case XEN_TMEM_RESERVE:
+		m->info.reserve = op->u.pages.nr < MEMORY ? op->u.pages.nr :
+							    MEMORY;
+		return 0;
+	case XEN_TMEM_FREE:
+		return make_free(op->u.pages.nr);
 	}
 	return domain_op(op);
 }
