@@ -24,6 +24,8 @@ struct test {
 
 #define TEST(fn)	{ #fn, fn }
 
+extern const struct test control_tests[];
+extern const unsigned int nr_control_tests;
 extern const struct test bad_tests[];
 extern const unsigned int nr_bad_tests;
 

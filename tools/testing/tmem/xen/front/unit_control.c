@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: tests of the hypercall, what a toolstack does with it
+ */
+#include "unit.h"
+
+static bool always(void)
+{
+	return true;
+}
+
+static void control_sees_and_sets(void)
+{
+	struct xen_tmem_control *c;
+	struct xen_tmem_client *list;
+
+	be(2);
+	attach();
+	CHECK_EQ(create(0, 0), 0);
+	CHECK_EQ(create(1, TMEM_POOL_PERSISTENT), 0);
+	CHECK_EQ(put(0, 1, 0, 100), 0);
+	CHECK_EQ(put(1, 1, 0, 10), 0);
+	c = control_op(XEN_TMEM_INFO, 0);
+	CHECK_EQ(control(), 0);
+	CHECK_EQ(c->u.info.ephemeral, 100);
+	CHECK_EQ(c->u.info.persistent, 10);
+	c = control_op(XEN_TMEM_SET, 2);
+	c->u.set.what = XEN_TMEM_SET_MIN | XEN_TMEM_SET_WEIGHT |
+			XEN_TMEM_SET_CAP;
+	c->u.set.min = 5;
+	c->u.set.weight = 7;
+	c->u.set.cap = 60;
+	CHECK_EQ(control(), 0);
+	c = control_op(XEN_TMEM_LIST, 0);
+	list = hv_at(0, AT(P_FROM));
+	set_xen_guest_handle(c->u.list.clients, (void *)AT(P_FROM));
+	c->u.list.nr = 8;
+	CHECK_EQ(control(), 0);
+	CHECK_EQ(c->u.list.nr, 1);
+	CHECK_EQ(list->domid, 2);
+	CHECK_EQ(list->min, 5);
+	CHECK_EQ(list->weight, 7);
+	CHECK_EQ(list->cap, 60);
+	CHECK_EQ(list->ephemeral, 50);
+	CHECK_EQ(list->persistent, 10);
+	c = control_op(XEN_TMEM_DROP, 2);
+	c->u.pages.nr = 20;
+	CHECK_EQ(control(), 0);
+	CHECK_EQ(c->u.pages.done, 20);
+	be(2);
+	CHECK_EQ(query().ephemeral, 30);
+	CHECK_EQ(query().limit, 60);
+	c = control_op(XEN_TMEM_POLICY, 0);
+	c->u.policy = 2;
+	CHECK_EQ(control(), 0);
+	c->u.policy = 200;
+	CHECK_EQ(control(), -EINVAL);
+}
+
+static void control_stops_in_time(void)
+{
+	struct xen_tmem_control *c;
+	unsigned int i;
+
+	be(1);
+	attach();
+	CHECK_EQ(create(0, 0), 0);
+	for (i = 0; i < 4; i++)
+		CHECK_EQ(put(0, i, 0, TMEM_MAX_RUN), 0);
+	hv_preempt_hook = always;
+	c = control_op(XEN_TMEM_DROP, 1);
+	c->u.pages.nr = 500;
+	CHECK_EQ(control(), 0);
+	CHECK_EQ(c->u.pages.done, 500);
+	CHECK(hv_continued >= 500 / 64);
+	c = control_op(XEN_TMEM_SET, 1);
+	c->u.set.what = XEN_TMEM_SET_CAP;
+	c->u.set.cap = 100;
+	CHECK_EQ(control(), 0);
+	CHECK(hv_continued >= 1000 / 64);
+	be(1);
+	CHECK_EQ(query().ephemeral, 100);
+}
+
+static long stream_op(uint32_t op, domid_t domid, uint32_t bytes)
+{
+	struct xen_tmem_control *c = control_op(op, domid);
+
+	c->u.save.entries = op == XEN_TMEM_SAVE_BEGIN ? 100 : 0;
+	c->u.save.bytes = bytes;
+	set_xen_guest_handle(c->u.save.buffer, (void *)AT(P_FROM));
+	return control();
+}
+
+static void a_guest_moves(void)
+{
+	struct xen_tmem_control *c = hv_at(0, AT(P_CALL));
+	unsigned int i, pieces = 0;
+
+	be(1);
+	attach();
+	CHECK_EQ(create(3, TMEM_POOL_PERSISTENT), 0);
+	for (i = 0; i < 10; i++) {
+		fill(8, i);
+		CHECK_EQ(put(3, i, 0, 8), 0);
+	}
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_NEXT, 1, 8192), -EINVAL);
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_BEGIN, 1, 0), 0);
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_BEGIN, 1, 0), -EBUSY);
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_NEXT, 1, 100), -EINVAL);
+	CHECK_EQ(stream_op(XEN_TMEM_RESTORE_BEGIN, 2, 0), 0);
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), -EINVAL);
+	hv_domains[1].pause_count.counter = 1;
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), 0);
+	do {
+		CHECK_EQ(stream_op(XEN_TMEM_SAVE_NEXT, 1, 16384), 0);
+		i = c->u.save.more;
+		hv_grown = 0;
+		CHECK_EQ(stream_op(XEN_TMEM_RESTORE_FEED, 2, c->u.save.bytes),
+			 0);
+		CHECK(hv_grown);
+		pieces++;
+	} while (i);
+	CHECK(pieces > 10);
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_END, 1, 0), 0);
+	CHECK_EQ(stream_op(XEN_TMEM_RESTORE_END, 2, 0), 0);
+	be(2);
+	for (i = 0; i < 10; i++) {
+		fill(8, 77);
+		CHECK_EQ(get(3, i, 0, 8), 0);
+		CHECK_EQ(reqs()[0].done, 8);
+		CHECK(got(8, i));
+	}
+	/* and a stream that is not one */
+	memset(hv_page(0, P_FROM), 0x5a, PAGE_SIZE);
+	CHECK_EQ(stream_op(XEN_TMEM_RESTORE_FEED, 2, 100), -EINVAL);
+	attach();
+	CHECK_EQ(stream_op(XEN_TMEM_RESTORE_BEGIN, 0, 0), -EBUSY);
+}
+
+/* What is left to tell is all that there is only once the domain has stopped */
+static void only_who_stands_still_is_finished(void)
+{
+	struct domain *d = &hv_domains[1];
+
+	be(1);
+	attach();
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_BEGIN, 1, 0), 0);
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), -EINVAL);
+	/* its vCPUs are on the way, or it has ended in another way */
+	d->shutdown_code = SHUTDOWN_suspend;
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), -EINVAL);
+	d->is_shut_down = true;
+	d->shutdown_code = SHUTDOWN_poweroff;
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), -EINVAL);
+	CHECK_EQ(d->pauses, 0);
+	d->shutdown_code = SHUTDOWN_suspend;
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 1, 0), 0);
+	/* they were waited for, and it is as it was */
+	CHECK_EQ(d->pauses, 1);
+	CHECK_EQ(d->pause_count.counter, 0);
+	/* nothing of it was told */
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_END, 1, 0), -EBUSY);
+	/* whoever calls does not stand still */
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_BEGIN, 0, 0), 0);
+	hv_domains[0].is_shut_down = true;
+	hv_domains[0].shutdown_code = SHUTDOWN_suspend;
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_FINISH, 0, 0), -EINVAL);
+	CHECK_EQ(stream_op(XEN_TMEM_SAVE_END, 0, 0), -EBUSY);
+}
+
+const struct test control_tests[] = {
+	TEST(control_sees_and_sets),
+	TEST(control_stops_in_time),
+	TEST(a_guest_moves),
+	TEST(only_who_stands_still_is_finished),
+};
+
+const unsigned int nr_control_tests = ARRAY_SIZE(control_tests);
