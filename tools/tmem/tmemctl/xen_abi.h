@@ -17,10 +17,10 @@
 #define TMEM_CONTROL               0 /* struct xen_tmem_control, privileged */
 
 /* TMEM_CONTROL: for the toolstack.  Anything that is not used is zero. */
-#define XEN_TMEM_CONTROL_VERSION   2
+#define XEN_TMEM_CONTROL_VERSION   3
 
 #define XEN_TMEM_INFO              1 /* u.info */
-#define XEN_TMEM_LIST              2 /* u.list, of clients from domid on */
+#define XEN_TMEM_LIST              2 /* u.list, of clients from domid on, or some */
 #define XEN_TMEM_SET               3 /* u.set, of one client */
 #define XEN_TMEM_DROP              4 /* u.pages of one client, ephemeral */
 #define XEN_TMEM_POLICY            5 /* u.policy */
@@ -75,6 +75,14 @@ struct xen_tmem_client {
     uint64_aligned_t reject_full;
     uint64_aligned_t reject_limit;
     uint64_aligned_t reject_frozen;
+    /* since it became a client; of pages but for the first two */
+    uint64_aligned_t vectors;     /* TMEM_SUBMITs */
+    uint64_aligned_t requests;    /* of both versions of the ABI */
+    uint64_aligned_t puts;        /* that were to be put */
+    uint64_aligned_t stored;
+    uint64_aligned_t gets;        /* that were asked for */
+    uint64_aligned_t hits;
+    uint64_aligned_t flushed;
 };
 typedef struct xen_tmem_client xen_tmem_client_t;
 DEFINE_XEN_GUEST_HANDLE(xen_tmem_client_t);
@@ -126,7 +134,7 @@ typedef struct xen_tmem_control xen_tmem_control_t;
 DEFINE_XEN_GUEST_HANDLE(xen_tmem_control_t);
 
 _Static_assert(sizeof(struct xen_tmem_info) == 160, "size of info");
-_Static_assert(sizeof(struct xen_tmem_client) == 96, "size of client");
+_Static_assert(sizeof(struct xen_tmem_client) == 152, "size of client");
 _Static_assert(sizeof(struct xen_tmem_control) == 176, "size of control");
 _Static_assert(offsetof(struct xen_tmem_control, domid) == 12, "domid");
 _Static_assert(offsetof(struct xen_tmem_control, u) == 16, "u");

@@ -100,9 +100,24 @@ int client_list(domid_t from, size_t most, struct xen_tmem_client **all,
 		*nr += got;
 		if (got)
 			from = list[*nr - 1].domid + 1;
-	} while (got == (int)room && *nr < most);
+	} while (got && *nr < most);
 	*all = list;
 	return 0;
+}
+
+/* In tmemd's order, and by its names */
+static struct json_object *counts_report(const struct xen_tmem_client *c)
+{
+	struct json_object *all = json_object_new_object();
+
+	add_number(all, "vectors", c->vectors);
+	add_number(all, "requests", c->requests);
+	add_number(all, "puts", c->puts);
+	add_number(all, "stored", c->stored);
+	add_number(all, "gets", c->gets);
+	add_number(all, "hits", c->hits);
+	add_number(all, "flushed", c->flushed);
+	return all;
 }
 
 /**
@@ -138,7 +153,7 @@ struct json_object *client_report(const struct xen_tmem_info *info,
 	add_number(refused, "limit", c->reject_limit);
 	add_number(refused, "frozen", c->reject_frozen);
 	json_object_object_add(all, "refused", refused);
-	json_object_object_add(all, "counters", json_object_new_object());
+	json_object_object_add(all, "counters", counts_report(c));
 	return all;
 }
 

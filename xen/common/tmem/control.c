@@ -17,6 +17,30 @@
 /* What a save or a restore moves in one call; the control lock guards it */
 static uint8_t stream[TSTORE_SAVE_BYTES * 8] __aligned(8);
 
+/* What a vCPU that is at work adds meanwhile is seen the next time */
+static void client_counts(const struct domain *d, const struct tmem_domain *t,
+                          struct xen_tmem_client *info)
+{
+    const struct tmem_counts *counts;
+    const struct tmem_vcpu *tv;
+    unsigned int i;
+
+    for ( i = 0; i < d->max_vcpus; i++ )
+    {
+        tv = ACCESS_ONCE(t->vcpus[i]);
+        if ( !tv )
+            continue;
+        counts = &tv->counts;
+        info->vectors += ACCESS_ONCE(counts->vectors);
+        info->requests += ACCESS_ONCE(counts->requests);
+        info->puts += ACCESS_ONCE(counts->puts);
+        info->stored += ACCESS_ONCE(counts->stored);
+        info->gets += ACCESS_ONCE(counts->gets);
+        info->hits += ACCESS_ONCE(counts->hits);
+        info->flushed += ACCESS_ONCE(counts->flushed);
+    }
+}
+
 static void client_info(const struct domain *d, struct tmem_domain *t,
                         struct xen_tmem_client *info)
 {
@@ -38,9 +62,10 @@ static void client_info(const struct domain *d, struct tmem_domain *t,
     info->reject_full = st.reject_full;
     info->reject_limit = st.reject_limit;
     info->reject_frozen = st.reject_frozen;
+    client_counts(d, t, info);
 }
 
-/* At most as many clients as there can be: there is no need to stop */
+/* One client at least, if there is any: the caller asks for those behind it */
 static int do_list(struct xen_tmem_control *op)
 {
     uint32_t nr = 0, room = op->u.list.nr;
@@ -53,7 +78,7 @@ static int do_list(struct xen_tmem_control *op)
     {
         if ( d->domain_id < op->domid || !d->tmem )
             continue;
-        if ( nr == room )
+        if ( nr == room || (nr && general_preempt_check()) )
             break;
         client_info(d, d->tmem, &info);
         if ( copy_to_guest_offset(op->u.list.clients, nr, &info, 1) )

@@ -90,6 +90,8 @@ struct tmem_vcpu *tmem_vcpu_get(struct tmem_domain *t, struct vcpu *v)
         return NULL;
     }
     clear_page(tv->page);
+    /* Others look at what it counts */
+    smp_wmb();
     t->vcpus[v->vcpu_id] = tv;
     return tv;
 }

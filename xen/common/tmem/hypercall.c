@@ -77,17 +77,13 @@ static void execute_pages(struct domain *d, struct tmem_vcpu *tv,
         tmem_uncharge(d, charge);
 }
 
-/*
- * Executes a request of the current domain's.  Returns false if it was stopped:
- * it is to be executed again with the same @work.
- */
-bool tmem_execute(struct domain *d, struct tmem_vcpu *tv, struct tmem_req *req,
-                  struct tstore_work *work)
+/* Returns false if it was stopped */
+static bool execute(struct domain *d, struct tmem_vcpu *tv,
+                    struct tmem_req *req, struct tstore_work *work)
 {
     struct tmem_data data = { .pages = tv->pages };
     bool over;
 
-    ASSERT(d == current->domain);
     if ( req->op == TMEM_OP_ATTACH )
     {
         tmem_pages_get(d, tv, req, true, &data);
@@ -101,6 +97,40 @@ bool tmem_execute(struct domain *d, struct tmem_vcpu *tv, struct tmem_req *req,
         return true;
     }
     return tstore_execute_some(d->tmem->client, req, NULL, work);
+}
+
+static void count(struct tmem_counts *counts, const struct tmem_req *req)
+{
+    counts->requests++;
+    switch ( req->op )
+    {
+    case TMEM_OP_PUT:
+        counts->puts += req->nr_pages;
+        counts->stored += req->done;
+        break;
+    case TMEM_OP_GET:
+        counts->gets += req->nr_pages;
+        counts->hits += req->done;
+        break;
+    case TMEM_OP_FLUSH:
+    case TMEM_OP_FLUSH_OBJECT:
+        counts->flushed += req->done;
+        break;
+    }
+}
+
+/*
+ * Executes a request of the current domain's.  Returns false if it was stopped:
+ * it is to be executed again with the same @work.
+ */
+bool tmem_execute(struct domain *d, struct tmem_vcpu *tv, struct tmem_req *req,
+                  struct tstore_work *work)
+{
+    ASSERT(d == current->domain);
+    if ( !execute(d, tv, req, work) )
+        return false;
+    count(&tv->counts, req);
+    return true;
 }
 
 /* Takes up the work of a request if it is the one that was stopped last here */
@@ -175,6 +205,7 @@ static long submit(struct domain *d, struct xen_tmem_submit *sub,
             break;
         }
     }
+    tv->counts.vectors += !rc;
     if ( (!rc || rc == -ERESTART) && copy_field_to_guest(arg, sub, done) )
         rc = -EFAULT;
     return rc;

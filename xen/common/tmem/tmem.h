@@ -42,17 +42,39 @@ DEFINE_XEN_GUEST_HANDLE(tmem_word_t);
 #define TMEM_POOLS              256
 
 /*
+ * struct tmem_counts - what a client has asked for, and got
+ * @vectors: calls with requests that were carried out
+ * @requests: how many there were
+ * @puts: pages that were to be put
+ * @stored: those that were
+ * @gets: pages that were asked for
+ * @hits: those that were there
+ * @flushed: pages that were dropped by flushes
+ */
+struct tmem_counts {
+    uint64_t vectors;
+    uint64_t requests;
+    uint64_t puts;
+    uint64_t stored;
+    uint64_t gets;
+    uint64_t hits;
+    uint64_t flushed;
+};
+
+/*
  * struct tmem_vcpu - what a vCPU needs for a hypercall
  * @pages: the guest's pages of one request
  * @page: a page for what is not the guest's
  * @work: how far a request got that was stopped
  * @token: what tells this request from others, or 0
+ * @counts: of what it did; only this vCPU adds to it
  */
 struct tmem_vcpu {
     struct page_info *pages[TMEM_MAX_RUN];
     void *page;
     struct tstore_work work;
     uint32_t token;
+    struct tmem_counts counts;
 };
 
 /*

@@ -57,6 +57,80 @@ static void control_sees_and_sets(void)
 	CHECK_EQ(control(), -EINVAL);
 }
 
+/* What XEN_TMEM_LIST says of a domain */
+static struct xen_tmem_client listed(domid_t domid)
+{
+	struct xen_tmem_control *c = control_op(XEN_TMEM_LIST, domid);
+
+	set_xen_guest_handle(c->u.list.clients, (void *)AT(P_FROM));
+	c->u.list.nr = 1;
+	CHECK_EQ(control(), 0);
+	CHECK_EQ(c->u.list.nr, 1);
+	return *(struct xen_tmem_client *)hv_at(0, AT(P_FROM));
+}
+
+static void control_tells_what_was_done(void)
+{
+	struct xen_tmem_control *c;
+	struct xen_tmem_client was;
+	struct tmem_req flush;
+	long p;
+
+	be(1);
+	attach();
+	CHECK_EQ(create(0, TMEM_POOL_PERSISTENT), 0);
+	was = listed(1);
+	CHECK_EQ(was.requests, 2);
+	CHECK_EQ(was.vectors, 2);
+	CHECK_EQ(was.puts + was.stored + was.gets + was.hits + was.flushed, 0);
+	be(1);
+	fill(40, 1);
+	CHECK_EQ(put(0, 1, 0, 40), 0);
+	hv_domains[1].max_pages = hv_domains[1].tot_pages + 40;
+	/* this one is refused, and drops two */
+	CHECK_EQ(put(0, 1, 38, 10), -EDQUOT);
+	hv_run_as(1, 1);
+	CHECK_EQ(get(0, 1, 30, 20), 0);
+	CHECK_EQ(get(0, 1, 100, 3), -ENOENT);
+	flush = keyed(TMEM_OP_FLUSH, 0, 1, 7, 2);
+	hv_preempt_hook = always;
+	reqs()[0] = flush;
+	reqs()[1] = keyed(TMEM_OP_FLUSH_OBJECT, 0, 1, 0, 0);
+	CHECK_EQ(submit(2), 0);
+	CHECK(hv_continued);
+	hv_preempt_hook = NULL;
+	/* calls that are not carried out */
+	CHECK_EQ(submit(0), -EINVAL);
+	was = listed(1);
+	CHECK_EQ(was.vectors, 7);
+	CHECK_EQ(was.requests, 8);
+	CHECK_EQ(was.puts, 50);
+	CHECK_EQ(was.stored, 40);
+	CHECK_EQ(was.gets, 23);
+	CHECK_EQ(was.hits, 8);
+	CHECK_EQ(was.flushed, 38);
+	/* those of version 1 are counted, too */
+	be(2);
+	p = v1_new(0);
+	CHECK_EQ(v1(TMEM_PUT_PAGE, p, 5, 6, P_FROM), 1);
+	CHECK_EQ(v1(TMEM_GET_PAGE, p, 5, 6, P_TO), 1);
+	CHECK_EQ(v1(TMEM_GET_PAGE, p, 5, 6, P_TO), 0);
+	was = listed(2);
+	CHECK_EQ(was.vectors, 0);
+	CHECK_EQ(was.puts, 1);
+	CHECK_EQ(was.stored, 1);
+	CHECK_EQ(was.gets, 2);
+	CHECK_EQ(was.hits, 1);
+	/* and a list may be short, but is never without end */
+	hv_preempt_hook = always;
+	c = control_op(XEN_TMEM_LIST, 0);
+	set_xen_guest_handle(c->u.list.clients, (void *)AT(P_FROM));
+	c->u.list.nr = 8;
+	CHECK_EQ(control(), 0);
+	CHECK_EQ(c->u.list.nr, 1);
+	CHECK_EQ(((struct xen_tmem_client *)hv_at(0, AT(P_FROM)))->domid, 1);
+}
+
 static void control_stops_in_time(void)
 {
 	struct xen_tmem_control *c;
@@ -171,6 +245,7 @@ static void only_who_stands_still_is_finished(void)
 
 const struct test control_tests[] = {
 	TEST(control_sees_and_sets),
+	TEST(control_tells_what_was_done),
 	TEST(control_stops_in_time),
 	TEST(a_guest_moves),
 	TEST(only_who_stands_still_is_finished),
