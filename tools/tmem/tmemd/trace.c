@@ -15,46 +15,19 @@
 #include <time.h>
 
 #include "trace.h"
-
-#define MAGIC		"tmemtrc\1"
+#include "../trace/writer.h"
 
 #define EVENTS		65536U
-#define POOLS		256U
-
-/* Objects that a trace can have, and twice as many places to look for them */
-#define OBJECTS		1048576U
-#define SLOTS		(2 * OBJECTS)
-
-struct event {
-	u64 us;
-	u64 object[3];
-	u64 index;
-	u32 nr_pages;
-	u16 pool;
-	u8 op;
-	u8 client;
-};
-
-struct object {
-	u64 name[3];
-	u64 last;
-};
 
 static struct trace {
 	pthread_mutex_t lock;
 	bool busy;			/* L: there is one */
-	struct event *events;		/* L: circular */
+	struct trace_event *events;	/* L: circular */
 	u32 first;			/* L: the oldest */
 	u32 nr;				/* L */
 	u64 lost;			/* L */
-	struct object *objects;		/* R */
-	u32 *slots;			/* R: object + 1, or 0 */
-	u32 nr_objects;			/* R */
-	u64 us;				/* R: time of the last record */
-	u64 records;			/* R */
+	struct trace_writer writer;	/* R */
 	bool begun;			/* R: it has its magic */
-	u8 there[TMEMD_CLIENTS][POOLS];	/* R: the pool was created */
-	u8 *to;				/* R: where the next byte goes */
 } trace = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 bool trace_on;
@@ -69,33 +42,9 @@ static u64 now_us(void)
 	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
-/* Does the format have such a one?  The store has refused it otherwise. */
-static bool fits(const struct tmem_req *req)
-{
-	u64 last = req->index + req->nr_pages - 1;
-
-	if (req->pool >= POOLS)
-		return false;
-	switch (req->op) {
-	case TMEM_OP_PUT:
-	case TMEM_OP_GET:
-		return req->nr_pages && req->nr_pages <= TMEM_MAX_RUN &&
-		       last >= req->index;
-	case TMEM_OP_FLUSH:
-		return !req->nr_pages || last >= req->index;
-	case TMEM_OP_POOL_CREATE:
-		return req->index <= TMEM_POOL_PERSISTENT;
-	case TMEM_OP_ATTACH:
-	case TMEM_OP_POOL_DESTROY:
-	case TMEM_OP_FLUSH_OBJECT:
-		return true;
-	}
-	return false;
-}
-
 static void note_locked(unsigned int client, const struct tmem_req *req)
 {
-	struct event *e;
+	struct trace_event *e;
 
 	if (trace.nr == EVENTS) {
 		trace.lost++;
@@ -120,7 +69,7 @@ static void note_locked(unsigned int client, const struct tmem_req *req)
  */
 void trace_note_slow(const struct client *client, const struct tmem_req *req)
 {
-	if (!fits(req))
+	if (!trace_fits(req))
 		return;
 	pthread_mutex_lock(&trace.lock);
 	if (trace_on)
@@ -130,100 +79,7 @@ void trace_note_slow(const struct client *client, const struct tmem_req *req)
 
 /* ---- whoever reads ---- */
 
-static void number(u64 value)
-{
-	while (value > 0x7f) {
-		*trace.to++ = value | 0x80;
-		value >>= 7;
-	}
-	*trace.to++ = value;
-}
-
-/* Finds an object by its name, or the place for a new one */
-static u32 *slot_of(const u64 *name)
-{
-	u64 h = name[0] * 0x9e3779b97f4a7c15ULL;
-	u32 *slot;
-
-	h = (h ^ h >> 29 ^ name[1]) * 0x9e3779b97f4a7c15ULL;
-	h = (h ^ h >> 29 ^ name[2]) * 0x9e3779b97f4a7c15ULL;
-	for (h >>= 32;; h++) {
-		slot = &trace.slots[h % SLOTS];
-		if (!*slot || !memcmp(trace.objects[*slot - 1].name, name,
-				      sizeof(trace.objects->name)))
-			return slot;
-	}
-}
-
-static void head(u8 op, u64 us, u8 client, u16 pool)
-{
-	*trace.to++ = op;
-	number(us - trace.us);
-	trace.us = us;
-	number(client);
-	number(pool);
-	trace.records++;
-}
-
-/* False if there are too many objects */
-static bool paged(const struct event *e)
-{
-	u32 *slot = slot_of(e->object);
-	struct object *obj;
-	u64 delta;
-	int i;
-
-	if (!*slot && trace.nr_objects == OBJECTS)
-		return false;
-	head(e->op, e->us, e->client, e->pool);
-	number(*slot ? *slot - 1 : trace.nr_objects);
-	if (!*slot) {
-		*slot = ++trace.nr_objects;
-		obj = &trace.objects[*slot - 1];
-		memcpy(obj->name, e->object, sizeof(obj->name));
-		for (i = 0; i < 3; i++)
-			number(e->object[i]);
-	}
-	obj = &trace.objects[*slot - 1];
-	if (e->op == TMEM_OP_FLUSH_OBJECT)
-		return true;
-	delta = e->index - obj->last;
-	number(delta << 1 ^ (delta >> 63 ? ~0ULL : 0));
-	number(e->nr_pages);
-	obj->last = e->index + (e->nr_pages ? e->nr_pages - 1 : 0);
-	return true;
-}
-
-static void destroyed(const struct event *e, u16 pool)
-{
-	if (!trace.there[e->client][pool])
-		return;
-	trace.there[e->client][pool] = 0;
-	head(TMEM_OP_POOL_DESTROY, e->us, e->client, pool);
-}
-
-static bool record(const struct event *e)
-{
-	unsigned int i;
-
-	switch (e->op) {
-	case TMEM_OP_ATTACH:
-		for (i = 0; i < POOLS; i++)
-			destroyed(e, i);
-		return true;
-	case TMEM_OP_POOL_CREATE:
-		head(e->op, e->us, e->client, e->pool);
-		number(e->index);
-		trace.there[e->client][e->pool] = 1;
-		return true;
-	case TMEM_OP_POOL_DESTROY:
-		destroyed(e, e->pool);
-		return true;
-	}
-	return paged(e);
-}
-
-static bool take(struct event *e)
+static bool take(struct trace_event *e)
 {
 	bool any;
 
@@ -248,25 +104,23 @@ static bool take(struct event *e)
  */
 size_t trace_next(u8 *buf, size_t bytes)
 {
-	u8 *end = buf + bytes - TRACE_MARGIN;
-	struct event e;
+	u8 *to = buf, *end = buf + bytes - TRACE_MARGIN, *next;
+	struct trace_event e;
 
-	trace.to = buf;
-	if (!trace.begun) {
-		memcpy(trace.to, MAGIC, 8);
-		trace.to += 8;
-		trace.begun = true;
-	}
-	while (trace.to < end && take(&e)) {
-		if (!trace.us)
-			trace.us = e.us;
-		if (record(&e))
+	if (!trace.begun)
+		to = trace_writer_head(to);
+	trace.begun = true;
+	while (to < end && take(&e)) {
+		next = trace_write(&trace.writer, to, &e);
+		if (next) {
+			to = next;
 			continue;
+		}
 		pthread_mutex_lock(&trace.lock);
 		trace.lost++;
 		pthread_mutex_unlock(&trace.lock);
 	}
-	return trace.to - buf;
+	return to - buf;
 }
 
 /* ---- from beginning to end ---- */
@@ -279,7 +133,8 @@ static void note_pools(void)
 	int flags;
 
 	for (c = clients; c < clients + TMEMD_CLIENTS; c++) {
-		for (req.pool = 0; c->store && req.pool < POOLS; req.pool++) {
+		for (req.pool = 0; c->store && req.pool < TMEM_TRACE_POOLS;
+		     req.pool++) {
 			flags = tstore_client_pool(c->store, req.pool);
 			if (flags < 0)
 				continue;
@@ -291,12 +146,9 @@ static void note_pools(void)
 
 static void trace_free(void)
 {
+	trace_writer_end(&trace.writer);
 	free(trace.events);
-	free(trace.objects);
-	free(trace.slots);
 	trace.events = NULL;
-	trace.objects = NULL;
-	trace.slots = NULL;
 	trace.busy = false;
 }
 
@@ -319,15 +171,9 @@ int trace_begin(void)
 	trace.first = 0;
 	trace.nr = 0;
 	trace.lost = 0;
-	trace.nr_objects = 0;
-	trace.us = 0;
-	trace.records = 0;
 	trace.begun = false;
-	memset(trace.there, 0, sizeof(trace.there));
 	trace.events = calloc(EVENTS, sizeof(*trace.events));
-	trace.objects = calloc(OBJECTS, sizeof(*trace.objects));
-	trace.slots = calloc(SLOTS, sizeof(*trace.slots));
-	if (trace.events && trace.objects && trace.slots) {
+	if (!trace_writer_begin(&trace.writer) && trace.events) {
 		note_pools();
 		env_write_once(trace_on, true);
 	} else {
@@ -363,7 +209,7 @@ void trace_end(u64 *records, u64 *lost)
 {
 	pthread_mutex_lock(&trace.lock);
 	env_write_once(trace_on, false);
-	*records = trace.records;
+	*records = trace.writer.records;
 	*lost = trace.lost;
 	trace_free();
 	pthread_mutex_unlock(&trace.lock);

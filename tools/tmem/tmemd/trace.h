@@ -7,9 +7,6 @@
 
 #include "device.h"
 
-/* Longest that one trace_next() leaves of its room: see there */
-#define TRACE_MARGIN	8192
-
 extern bool trace_on;
 
 void trace_note_slow(const struct client *client, const struct tmem_req *req);
