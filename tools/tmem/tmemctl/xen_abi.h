@@ -34,6 +34,10 @@
 #define XEN_TMEM_RESTORE_BEGIN    13
 #define XEN_TMEM_RESTORE_FEED     14
 #define XEN_TMEM_RESTORE_END      15
+#define XEN_TMEM_TRACE_BEGIN      16 /* u.trace, as up to TRACE_END */
+#define XEN_TMEM_TRACE_READ       17
+#define XEN_TMEM_TRACE_STOP       18
+#define XEN_TMEM_TRACE_END        19
 
 struct xen_tmem_info {
     uint64_aligned_t pages;       /* most pages that the pool can have */
@@ -87,6 +91,24 @@ struct xen_tmem_client {
 typedef struct xen_tmem_client xen_tmem_client_t;
 DEFINE_XEN_GUEST_HANDLE(xen_tmem_client_t);
 
+/* A request of a guest's, as it was asked for, whatever came of it */
+struct xen_tmem_event {
+    uint64_aligned_t us;          /* since the trace began; not quite in order */
+    uint64_aligned_t object[3];
+    uint64_aligned_t index;
+    uint32_t nr_pages;
+    uint32_t pool;
+    domid_t domid;
+    uint8_t op;                   /* TMEM_OP_* of version 2 */
+    uint8_t flags;                /* of the pool, as it is then, TMEM_POOL_* */
+    uint8_t pad[4];
+};
+typedef struct xen_tmem_event xen_tmem_event_t;
+DEFINE_XEN_GUEST_HANDLE(xen_tmem_event_t);
+
+/* xen_tmem_event.flags: there is no such pool */
+#define XEN_TMEM_NO_POOL          0xff
+
 /* xen_tmem_control.u.set.what: which of them */
 #define XEN_TMEM_SET_MIN          (1u << 0)
 #define XEN_TMEM_SET_CAP          (1u << 1)
@@ -128,6 +150,18 @@ struct xen_tmem_control {
             uint32_t damage;    /* END: out: what is wrong with the stream */
             XEN_GUEST_HANDLE_64(uint8) buffer;
         } save;
+        /*
+         * There is one trace at a time: BEGIN says -EBUSY if there is one, the
+         * others -ENOENT if there is none.  It ends by itself when there was no
+         * READ for ten seconds.  STOP: nothing is added any more; END: it is
+         * gone.
+         */
+        struct {
+            uint32_t nr;        /* READ: in: room, out: 0: none at present */
+            uint32_t pad;
+            uint64_aligned_t lost; /* READ, STOP, END: out: for want of room */
+            XEN_GUEST_HANDLE_64(xen_tmem_event_t) events;
+        } trace;
     } u;
 };
 typedef struct xen_tmem_control xen_tmem_control_t;
@@ -135,10 +169,12 @@ DEFINE_XEN_GUEST_HANDLE(xen_tmem_control_t);
 
 _Static_assert(sizeof(struct xen_tmem_info) == 160, "size of info");
 _Static_assert(sizeof(struct xen_tmem_client) == 152, "size of client");
+_Static_assert(sizeof(struct xen_tmem_event) == 56, "size of event");
 _Static_assert(sizeof(struct xen_tmem_control) == 176, "size of control");
 _Static_assert(offsetof(struct xen_tmem_control, domid) == 12, "domid");
 _Static_assert(offsetof(struct xen_tmem_control, u) == 16, "u");
 _Static_assert(offsetof(struct xen_tmem_control, u.list.clients) == 24, "clients");
 _Static_assert(offsetof(struct xen_tmem_control, u.save.buffer) == 32, "buffer");
+_Static_assert(offsetof(struct xen_tmem_control, u.trace.events) == 32, "events");
 
 #endif /* _TMEMCTL_XEN_ABI_H */

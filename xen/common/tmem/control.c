@@ -317,6 +317,8 @@ static int do_control(struct xen_tmem_control *op)
     case XEN_TMEM_DROP:
     case XEN_TMEM_SAVE_BEGIN ... XEN_TMEM_RESTORE_END:
         return do_domain(op);
+    case XEN_TMEM_TRACE_BEGIN ... XEN_TMEM_TRACE_END:
+        return tmem_trace_control(op);
     }
     return -EOPNOTSUPP;
 }

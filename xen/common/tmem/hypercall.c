@@ -130,6 +130,8 @@ bool tmem_execute(struct domain *d, struct tmem_vcpu *tv, struct tmem_req *req,
     if ( !execute(d, tv, req, work) )
         return false;
     count(&tv->counts, req);
+    if ( unlikely(ACCESS_ONCE(tmem_tracing)) )
+        tmem_trace_note(d, req);
     return true;
 }
 

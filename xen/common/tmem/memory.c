@@ -295,6 +295,7 @@ static DECLARE_TASKLET(period_tasklet, period_work, NULL);
 
 static void cf_check period_work(void *unused)
 {
+    tmem_trace_expire();
     tstore_divide(tmem_store, &tstore_policies[pool_policy]);
     if ( pool_fit() || free_until(pool_reserve) )
         tasklet_schedule(&period_tasklet);

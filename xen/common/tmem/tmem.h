@@ -5,7 +5,8 @@
  * A hypercall is checked and carried to the store by hypercall.c, which has the
  * commands of version 2, and v1.c, with the historical ones.  guest.c gets at
  * the pages of guests, domain.c has what belongs to a domain, memory.c the
- * memory that all of it is in, control.c the commands for the privileged.
+ * memory that all of it is in, control.c the commands for the privileged, of
+ * which trace.c tells what guests ask for.
  *
  * Locks, outermost first:
  *
@@ -135,6 +136,12 @@ long tmem_v1(struct domain *d, uint32_t cmd, XEN_GUEST_HANDLE_PARAM(void) uop);
 
 /* control.c */
 long tmem_control(XEN_GUEST_HANDLE_PARAM(void) uop);
+
+/* trace.c */
+extern bool tmem_tracing;
+void tmem_trace_note(const struct domain *d, const struct tmem_req *req);
+int tmem_trace_control(struct xen_tmem_control *op);
+void tmem_trace_expire(void);
 
 /* memory.c */
 void tmem_grow(unsigned int nr, bool restored);

@@ -15,8 +15,10 @@ struct tstore *tmem_store;
 
 unsigned int hv_logged, hv_continued, hv_grown;
 bool hv_no_memory;
+s_time_t hv_now;
 bool (*hv_preempt_hook)(void);
 void (*hv_fetch_hook)(void);
+void (*hv_time_hook)(void);
 
 static struct vcpu vcpus[DOMAINS][HV_VCPUS];
 static struct vcpu *vcpu_lists[DOMAINS][HV_VCPUS];
@@ -245,6 +247,13 @@ int hv_copy_to(void *to, const void *from, size_t bytes)
 	return 0;
 }
 
+s_time_t hv_time(void)
+{
+	if (hv_time_hook)
+		hv_time_hook();
+	return hv_now;
+}
+
 bool hv_preempt(void)
 {
 	return hv_preempt_hook && hv_preempt_hook();
@@ -362,6 +371,7 @@ void hv_open(unsigned int frames)
 	hv_no_memory = false;
 	hv_preempt_hook = NULL;
 	hv_fetch_hook = NULL;
+	hv_time_hook = NULL;
 	hv_run_as(1, 0);
 }
 
@@ -380,6 +390,9 @@ void hv_close(void)
 				hv_die("a domain does not end");
 		ASSERT(!hv_domains[d].tmem);
 	}
+	/* a trace that nobody reads any more */
+	hv_now += SECONDS(11);
+	tmem_trace_expire();
 	hv_idle();
 	tstore_destroy(tmem_store);
 	free(arena);

@@ -44,6 +44,7 @@ typedef int32_t __s32;
 #define PFN_UP(x)		(((x) + PAGE_SIZE - 1) >> PAGE_SHIFT)
 #define ERESTART		85
 
+#define __read_mostly
 #define __maybe_unused		__attribute__((unused))
 #define __aligned(a)		__attribute__((aligned(a)))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
@@ -60,7 +61,13 @@ typedef int32_t __s32;
 #define ACCESS_ONCE(x)		(*(volatile __typeof__(x) *)&(x))
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define min_t(t, a, b)		min((t)(a), (t)(b))
+#define unlikely(x)		__builtin_expect(!!(x), 0)
+#define smp_mb()		__sync_synchronize()
+#define smp_rmb()		__sync_synchronize()
 #define smp_wmb()		__sync_synchronize()
+#define smp_mb__before_atomic()	__sync_synchronize()
+#define smp_mb__after_atomic()	__sync_synchronize()
+#define arch_fetch_and_add(p, v)	__sync_fetch_and_add(p, v)
 #define cpu_relax()		((void)0)
 #define prefetch(p)		__builtin_prefetch(p)
 #define cmpxchg(p, o, n)	__sync_val_compare_and_swap(p, o, n)
@@ -77,7 +84,16 @@ void hv_die(const char *fmt, ...)
 typedef struct { int counter; } atomic_t;
 #define ATOMIC_INIT(i)		{ i }
 #define atomic_read(a)		((a)->counter)
+#define atomic_inc(a)		((void)__sync_add_and_fetch(&(a)->counter, 1))
+#define atomic_dec(a)		((void)__sync_sub_and_fetch(&(a)->counter, 1))
 #define atomic_inc_return(a)	__sync_add_and_fetch(&(a)->counter, 1)
+
+/* Time goes on when a test says so */
+typedef int64_t s_time_t;
+s_time_t hv_time(void);
+#define NOW()			hv_time()
+#define SECONDS(n)		((s_time_t)(n) * 1000000000)
+#define MICROSECS(n)		((s_time_t)(n) * 1000)
 
 /* Locks, of which a call that returns holds none */
 typedef struct { bool held; } spinlock_t;
@@ -239,6 +255,8 @@ extern unsigned int hv_grown;		/* calls of tmem_grow() */
 extern bool hv_no_memory;		/* allocations fail */
 extern bool (*hv_preempt_hook)(void);	/* NULL: never */
 extern void (*hv_fetch_hook)(void);	/* after each read of guest memory */
+extern s_time_t hv_now;
+extern void (*hv_time_hook)(void);	/* before each look at the time */
 
 void hv_open(unsigned int frames);
 void hv_close(void);

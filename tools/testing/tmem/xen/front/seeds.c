@@ -121,6 +121,35 @@ static void controls(const char *dir)
 	save(dir, "control");
 }
 
+/* What a guest asks for, while it is told of, and after that */
+static void trace(const char *dir)
+{
+	static const uint32_t ops[] = {
+		XEN_TMEM_TRACE_BEGIN, 0, XEN_TMEM_TRACE_READ, 0,
+		XEN_TMEM_TRACE_STOP, XEN_TMEM_TRACE_READ, XEN_TMEM_TRACE_END,
+		XEN_TMEM_TRACE_BEGIN, 0,
+	};
+	struct xen_tmem_submit *sub = (void *)memory;
+	struct xen_tmem_control *op = (void *)memory;
+	unsigned int i;
+
+	sub->cmd = TMEM_SUBMIT;
+	sub->reqs = HV_BASE + PAGE(1);
+	sub->nr = requests((void *)(memory + PAGE(1)), 0);
+	for (i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
+		op = (void *)((uint8_t *)op + 256);
+		step(i, !ops[i], ops[i] ? (i + 1) * 4 : 0, 0);
+		op->cmd = TMEM_CONTROL;
+		op->version = XEN_TMEM_CONTROL_VERSION;
+		op->op = ops[i];
+		if (ops[i] != XEN_TMEM_TRACE_READ)
+			continue;
+		op->u.trace.nr = 20;
+		op->u.trace.events.p = (void *)(HV_BASE + PAGE(10));
+	}
+	save(dir, "trace");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -131,5 +160,6 @@ int main(int argc, char **argv)
 	version2(argv[1], TMEM_REQ_LIST, 3);
 	version1(argv[1]);
 	controls(argv[1]);
+	trace(argv[1]);
 	return 0;
 }
