@@ -47,7 +47,7 @@ static const char help[] =
 "\n"
 "  -H, --host HOST          tmemd, or xen: the hypervisor itself, whose clients are\n"
 "                           domains, by name or number; it cannot add, remove,\n"
-"                           trace, report and reload\n"
+"                           report and reload\n"
 "  -s, --socket DIR         directory of tmemd's sockets (default $TMEMD_SOCKET, or else\n"
 "                           /run/tmemd)\n"
 "  -j, --json               print the answer as it came\n"
@@ -305,9 +305,16 @@ static void do_save(char **args)
 
 static void print_trace(struct json_object *answer)
 {
+	struct json_object *all = part_of(answer, "clients");
+	size_t i;
+
 	printf("%llu requests, %llu more were lost\n",
 	       (unsigned long long)number_of(answer, "records"),
 	       (unsigned long long)number_of(answer, "lost"));
+	for (i = 0; all && i < json_object_array_length(all); i++)
+		printf("client %zu is %s\n", i,
+		       json_object_get_string(json_object_array_get_idx(all,
+									i)));
 }
 
 static void do_trace(char **args)
@@ -315,10 +322,7 @@ static void do_trace(char **args)
 	struct json_object *what = request("trace");
 
 	add_number(what, "seconds", opts.seconds);
-	if (opts.xen)	/* which refuses it: the file stays as it is */
-		ask(what, -1, NULL);
-	else
-		ask_into(what, args[0], print_trace);
+	ask_into(what, args[0], print_trace);
 }
 
 static void do_report(char **args)

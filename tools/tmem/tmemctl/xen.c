@@ -16,6 +16,7 @@
 #include "xen.h"
 
 #define MAX_WEIGHT	1000000
+#define MAX_SECONDS	86400
 
 /**
  * refuse() - say why something cannot be done
@@ -371,6 +372,14 @@ static int do_free(struct asked *q)
 	return 0;
 }
 
+static int do_trace(struct asked *q)
+{
+	uint64_t seconds = 0;
+	int there = find_number(q, "seconds", MAX_SECONDS, &seconds);
+
+	return there < 0 ? there : domains_trace(q, seconds);
+}
+
 /* ---- what only tmemd can ---- */
 
 static int do_add(struct asked *q)
@@ -383,12 +392,6 @@ static int do_remove(struct asked *q)
 {
 	return refuse(q, EOPNOTSUPP,
 		      "remove: in Xen a domain is a client until it ends (xl destroy); freeze and drop it, or set its cap");
-}
-
-static int do_trace(struct asked *q)
-{
-	return refuse(q, EOPNOTSUPP,
-		      "trace: Xen does not write any; trace within the guest, or a guest of tmemd");
 }
 
 static int do_history(struct asked *q)

@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #ifdef WITH_XEN
 
@@ -85,9 +86,38 @@ int policy_find(const struct xen_tmem_info *info, const char *name);
 
 /* xen_stream.c: saving and restoring */
 
+/*
+ * struct stream - what goes from the hypervisor to a file, or back
+ * @q: the request, with the file
+ * @domid: the domain that it is of
+ * @buffer: for calls
+ * @bytes: that went through
+ * @told: when whoever waits was told of them
+ * @file: what is wrong is of the file
+ * @damage: or of what is in it
+ */
+struct stream {
+	struct asked *q;
+	domid_t domid;
+	uint8_t *buffer;
+	uint64_t bytes;
+	time_t told;
+	bool file;
+	uint32_t damage;
+};
+
+bool stream_enough(void);
+int stream_open(struct stream *s, struct asked *q, domid_t domid, size_t pages);
+void stream_progress(struct stream *s, bool over);
+int stream_write(struct stream *s, const void *from, size_t bytes);
+
 int client_save(struct asked *q, const char *name, domid_t domid);
 int client_restore(struct asked *q, const char *name, domid_t domid);
 void client_unsave(domid_t domid);
+
+/* xen_trace.c: what domains ask for */
+
+int domains_trace(struct asked *q, int64_t seconds);
 
 /* xen.c: requests */
 

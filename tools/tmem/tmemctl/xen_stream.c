@@ -27,16 +27,6 @@
 
 static volatile sig_atomic_t interrupted;
 
-struct stream {
-	struct asked *q;
-	domid_t domid;
-	uint8_t *buffer;
-	uint64_t bytes;
-	time_t told;		/* when whoever waits was told of them */
-	bool file;		/* what is wrong is of the file */
-	uint32_t damage;	/* or of what is in it */
-};
-
 static void on_signal(int number)
 {
 	interrupted = number;
@@ -78,13 +68,37 @@ static int move_call(struct stream *s, uint32_t what, size_t *bytes, bool *more)
 	return err;
 }
 
-static int stream_open(struct stream *s, struct asked *q, domid_t domid)
+/**
+ * stream_enough() - was there a signal that would have ended the program?
+ *
+ * If it is no error, it is to be asked for between two writes.
+ *
+ * Return: true if there was, which is forgotten then
+ */
+bool stream_enough(void)
+{
+	bool is = interrupted;
+
+	interrupted = 0;
+	return is;
+}
+
+/**
+ * stream_open() - prepare to move what belongs to a domain
+ * @s: out: what moves it
+ * @q: the request, with a file
+ * @domid: the domain
+ * @pages: of a buffer that the hypervisor can read and write
+ *
+ * Return: 0 or a negative error number
+ */
+int stream_open(struct stream *s, struct asked *q, domid_t domid, size_t pages)
 {
 	if (q->fd < 0)
 		return refuse(q, EBADF,
 			      "no descriptor of a file came with the request");
 	*s = (struct stream){ .q = q, .domid = domid };
-	s->buffer = xen_buffer(PIECE_PAGES);
+	s->buffer = xen_buffer(pages);
 	if (!s->buffer)
 		return -ENOMEM;
 	heed_signals();
@@ -112,8 +126,12 @@ static int file_failed(struct stream *s)
 	return err;
 }
 
-/* Whoever looks on sees that there is progress */
-static void tell_progress(struct stream *s, bool over)
+/**
+ * stream_progress() - have whoever looks on see that there is some
+ * @s: what moves
+ * @over: nothing more is to be seen
+ */
+void stream_progress(struct stream *s, bool over)
 {
 	time_t now = time(NULL);
 
@@ -127,21 +145,29 @@ static void tell_progress(struct stream *s, bool over)
 	s->told = now;
 }
 
-static int file_write(struct stream *s, size_t bytes)
+/**
+ * stream_write() - write to the file
+ * @s: what moves it
+ * @from: what to write
+ * @bytes: so much
+ *
+ * Return: 0 or a negative error number
+ */
+int stream_write(struct stream *s, const void *from, size_t bytes)
 {
 	size_t nr = 0;
 	ssize_t put;
 
 	/* A signal may end a write early, and that is no error */
 	while (nr < bytes && !interrupted) {
-		put = write(s->q->fd, s->buffer + nr, bytes - nr);
+		put = write(s->q->fd, (const char *)from + nr, bytes - nr);
 		if (put < 0 && !file_wait(s, POLLOUT))
 			return file_failed(s);
 		if (put > 0)
 			nr += put;
 	}
 	s->bytes += bytes;
-	tell_progress(s, false);
+	stream_progress(s, false);
 	return interrupted ? -ECANCELED : 0;
 }
 
@@ -158,7 +184,7 @@ static int save_some(struct stream *s)
 		bytes = PIECE;
 		err = move_call(s, XEN_TMEM_SAVE_NEXT, &bytes, &more);
 		if (!err)
-			err = file_write(s, bytes);
+			err = stream_write(s, s->buffer, bytes);
 	} while (!err && more);
 	return err;
 }
@@ -221,7 +247,7 @@ int client_save(struct asked *q, const char *name, domid_t domid)
 	struct stream s;
 	int err, end;
 
-	err = stream_open(&s, q, domid);
+	err = stream_open(&s, q, domid, PIECE_PAGES);
 	if (err)
 		return err;
 	err = xen_call(&op);
@@ -232,7 +258,7 @@ int client_save(struct asked *q, const char *name, domid_t domid)
 	if (err)
 		return err;
 	err = save(&s, name);
-	tell_progress(&s, true);
+	stream_progress(&s, true);
 	end = simple_call(domid, XEN_TMEM_SAVE_END);
 	if (!err)
 		err = end;
@@ -258,7 +284,7 @@ static int restore(struct stream *s)
 			return file_failed(s);
 		}
 		s->bytes += got;
-		tell_progress(s, false);
+		stream_progress(s, false);
 		bytes = got;
 		if (got)
 			err = move_call(s, XEN_TMEM_RESTORE_FEED, &bytes,
@@ -306,7 +332,7 @@ int client_restore(struct asked *q, const char *name, domid_t domid)
 	struct stream s;
 	int err, end;
 
-	err = stream_open(&s, q, domid);
+	err = stream_open(&s, q, domid, PIECE_PAGES);
 	if (err)
 		return err;
 	err = simple_call(domid, XEN_TMEM_RESTORE_BEGIN);
@@ -317,7 +343,7 @@ int client_restore(struct asked *q, const char *name, domid_t domid)
 	if (err)
 		return err;
 	err = restore(&s);
-	tell_progress(&s, true);
+	stream_progress(&s, true);
 	end = xen_call(&op);
 	s.damage = op.u.save.damage;
 	if (err != -ECANCELED && !s.file)
