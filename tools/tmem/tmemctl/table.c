@@ -134,6 +134,13 @@ void print_client(struct json_object *c)
 	printf("  %-18s %llu\n", "evicted",
 	       (unsigned long long)number_of(c, "evicted"));
 	numbers("puts refused", part_of(c, "refused"));
+	if (number_of(c, "memory")) {
+		size_line("memory", number_of(c, "memory"));
+		if (number_of(c, "memory_goal"))
+			size_line("to be kept", number_of(c, "memory_goal"));
+		size_line("in the balloon", number_of(c, "balloon"));
+		size_line("of the host's", number_of(c, "resident"));
+	}
 	if (counted(c))
 		numbers("counters", part_of(c, "counters"));
 }

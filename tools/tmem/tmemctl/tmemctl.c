@@ -23,7 +23,7 @@ static const char help[] =
 "      --once               one table, without a terminal\n"
 "      --delay SECONDS      between two tables (default 1)\n"
 "  set CLIENT KEY=VALUE...  min=SIZE, cap=SIZE, weight=N, hswap=on|off (Xen:\n"
-"                           hswap=SIZE)\n"
+"                           hswap=SIZE), memory=SIZE|all (not Xen: of the guest)\n"
 "  add CLIENT [KEY=VALUE...]\n"
 "                           a new client, and its socket\n"
 "  remove CLIENT [--force]  a client no more; --force: with a guest connected\n"
@@ -162,8 +162,11 @@ static void add_share(struct json_object *to, char *text)
 		add_number(to, text, parse_number(text, value));
 	else if (!strcmp(text, "hswap"))
 		add_hswap(to, value);
+	else if (!strcmp(text, "memory"))
+		add_number(to, text, strcmp(value, "all") ?
+					     parse_size(text, value) : 0);
 	else
-		usage_error("%s: not min, cap, weight or hswap", text);
+		usage_error("%s: not min, cap, weight, hswap or memory", text);
 }
 
 static void do_set(char **args)

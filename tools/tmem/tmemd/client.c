@@ -21,8 +21,6 @@
 /* Messages that are heard before it is the turn of others */
 #define TURN	64
 
-#define CONN_EVENTS	(EPOLLIN | EPOLLET | EPOLLRDHUP)
-
 struct client clients[TMEMD_CLIENTS];
 
 /**
@@ -42,15 +40,28 @@ struct client *client_find(const char *name)
 	return NULL;
 }
 
-/* It is the name of a file beside that of the control socket */
-static bool name_valid(const char *name)
+/* It would be the name of another client's second socket */
+static bool is_balloon(const char *name)
+{
+	size_t len = strlen(name), end = strlen(WORKER_BALLOON);
+
+	return len >= end && !strcmp(name + len - end, WORKER_BALLOON);
+}
+
+/**
+ * client_is_name() - can this be a client?
+ * @name: its name, which is that of a file beside the control socket
+ *
+ * Return: true if so
+ */
+bool client_is_name(const char *name)
 {
 	static const char letters[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t len = strlen(name);
 
 	return len && len < TMEMD_NAME && name[0] != '.' &&
-	       strcmp(name, WORKER_CONTROL) &&
+	       strcmp(name, WORKER_CONTROL) && !is_balloon(name) &&
 	       strspn(name, letters) == len;
 }
 
@@ -79,9 +90,9 @@ int client_add(const char *name, const struct share *share,
 	struct client *c = clients;
 	struct client_state *cs;
 	u64 listener;
-	int fd;
+	int fd, err;
 
-	if (!name_valid(name))
+	if (!client_is_name(name))
 		return -EINVAL;
 	if (client_find(name))
 		return -EEXIST;
@@ -95,14 +106,19 @@ int client_add(const char *name, const struct share *share,
 	cs = &state->clients[c - clients];
 	memset(cs, 0, sizeof(*cs));
 	cs->share = *share;
-	cs->listener = listener;
+	cs->tmem.listener = listener;
 	c->listener = fd;
 	/* The name is what makes it valid */
 	memcpy(cs->name + 1, name + 1, strlen(name));
 	env_store_release(&cs->name[0], name[0]);
 	c->state = cs;
 	*out = c;
-	return client_watch(c);
+	err = client_watch(c);
+	if (!err)
+		err = balloon_add(c);
+	if (err)
+		client_remove(c);
+	return err;
 }
 
 /* All that its guest stored is dropped */
@@ -131,10 +147,11 @@ void client_remove(struct client *c)
 		client_disconnect(c, "its client is removed");
 	else
 		client_store_end(c);
+	balloon_remove(c);
 	socket_remove(cs->name);
 	unwatch(c->listener);
 	env_store_release(&cs->name[0], 0);
-	drop(cs->listener);
+	drop(cs->tmem.listener);
 	*c = (struct client){ 0 };
 }
 
@@ -273,32 +290,85 @@ void client_restored(struct client *c, bool good)
 	}
 }
 
-static void on_message(void *arg)
+/**
+ * device_hear() - hear what the front end says, as much as there is a turn for
+ * @dev: the connection
+ *
+ * Return: false if the front end is gone
+ */
+bool device_hear(struct device *dev)
 {
-	struct client *c = arg;
 	enum vhost_heard heard = VHOST_MESSAGE;
 	unsigned int nr;
 
-	if (c->restoring)
-		return;
 	for (nr = 0; nr < TURN && heard == VHOST_MESSAGE; nr++)
-		heard = vhost_listen(c->device);
-	if (heard == VHOST_GONE)
-		client_disconnect(c, "gone");
-	else if (heard == VHOST_MESSAGE)
-		/* The others first; there is an edge again if there is more */
-		rewatch(c->device->conn, CONN_EVENTS);
+		heard = vhost_listen(dev);
+	/* The others first; there is an edge again if there is more */
+	if (heard == VHOST_MESSAGE)
+		rewatch(dev->conn, CONN_EVENTS);
+	return heard != VHOST_GONE;
 }
+
+/**
+ * device_create() - a connection to a front end
+ * @c: its client
+ * @type: of the device
+ * @line: its state
+ * @conn: the socket
+ *
+ * Return: the connection, or NULL if there is no memory
+ */
+struct device *device_create(struct client *c, const struct device_type *type,
+			     struct line_state *line, int conn)
+{
+	struct device *dev = env_zalloc(sizeof(*dev));
+
+	if (!dev)
+		return NULL;
+	dev->type = type;
+	dev->client = c;
+	dev->line = line;
+	dev->conn = conn;
+	return dev;
+}
+
+static void on_message(void *arg)
+{
+	struct client *c = arg;
+
+	if (!c->restoring && !device_hear(c->device))
+		client_disconnect(c, "gone");
+}
+
+static void tmem_get_config(const struct device *dev, u8 *config)
+{
+	const struct share *share = &dev->client->state->share;
+
+	*(struct virtio_tmem_config *)config = (struct virtio_tmem_config){
+		.version = TMEM_ABI_VERSION,
+		.page_shift = PAGE_SHIFT,
+		.features = share->hswap ? TMEM_FEATURES :
+			    TMEM_FEATURES & ~TMEM_FEATURE_PERSISTENT,
+		.num_queues = TMEMD_QUEUES,
+		.max_requests = VIRTIO_TMEM_MAX_REQUESTS,
+		.max_pages = VECTOR_PAGES,
+		.grant = share->cap,
+	};
+}
+
+static const struct device_type tmem_device = {
+	.queues = TMEMD_QUEUES,
+	.get_config = tmem_get_config,
+	.serve = vector_serve,
+};
 
 static int device_start(struct client *c, int conn)
 {
 	int err;
 
-	c->device = env_zalloc(sizeof(*c->device));
+	c->device = device_create(c, &tmem_device, &c->state->tmem, conn);
 	if (!c->device)
 		return -ENOMEM;
-	c->device->client = c;
-	c->device->conn = conn;
 	err = client_store(c);
 	if (err)
 		return err;
@@ -322,7 +392,7 @@ static void look_after(struct client *c)
  */
 void client_connect(struct client *c)
 {
-	struct client_state *cs = c->state;
+	struct line_state *line = &c->state->tmem;
 	int conn, err;
 
 	conn = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -335,7 +405,7 @@ void client_connect(struct client *c)
 		close(conn);
 		return;
 	}
-	cs->device[cs->current & 1].conn = hold(conn);
+	line->device[line->current & 1].conn = hold(conn);
 	err = device_start(c, conn);
 	if (err)
 		client_disconnect(c, strerror(-err));
@@ -363,11 +433,11 @@ static void client_wait(struct client *c)
  */
 int client_resume(struct client *c)
 {
-	struct client_state *cs = c->state;
-	u64 conn = cs->device[cs->current & 1].conn;
+	struct line_state *line = &c->state->tmem;
+	u64 conn = line->device[line->current & 1].conn;
 	int err;
 
-	c->listener = held(cs->listener);
+	c->listener = held(line->listener);
 	if (conn) {
 		err = device_start(c, held(conn));
 		if (err)
@@ -377,7 +447,8 @@ int client_resume(struct client *c)
 	} else {
 		client_wait(c);
 	}
-	return client_watch(c);
+	err = client_watch(c);
+	return err ? err : balloon_resume(c);
 }
 
 /**

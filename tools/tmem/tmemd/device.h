@@ -15,6 +15,7 @@
 #include "memory.h"
 #include "ring.h"
 
+struct device;
 struct thread;
 
 /* Most pages of data of a vector: so long a guest may keep others waiting */
@@ -71,14 +72,37 @@ struct queue {
 };
 
 /**
+ * struct device_type - a kind of device
+ * @features: that drivers may accept, beside those of all kinds
+ * @queues: most that it can have
+ * @get_config: fills its configuration in, VHOST_MAX_CONFIG bytes that are zero
+ * @set_config: the driver writes to it; 0, or -EINVAL if it may not; NULL: it
+ *	never may
+ * @serve: does what a buffer asks for, in any thread; returns the bytes that it
+ *	has written to it
+ */
+struct device_type {
+	u64 features;
+	unsigned int queues;
+	void (*get_config)(const struct device *dev, u8 *config);
+	int (*set_config)(struct device *dev, u32 offset, u32 size,
+			  const u8 *bytes);
+	u32 (*serve)(struct queue *q, const struct chain *chain, u64 *count);
+};
+
+/**
  * struct device - a connection to a front end
+ * @type: what it is
  * @client: whose
+ * @line: what survives the worker
  * @conn: the socket
  * @mem: the guest's memory, or NULL
  * @queues: all that there can be
  */
 struct device {
+	const struct device_type *type;
 	struct client *client;
+	struct line_state *line;
 	int conn;
 	struct memory *mem;
 	struct queue queues[TMEMD_QUEUES];
@@ -90,6 +114,8 @@ struct device {
  * @listener: the socket on which it is waited for
  * @store: the store's client, or NULL if no guest is connected
  * @device: the connection, or NULL
+ * @balloon_listener: the socket on which its balloon is waited for
+ * @balloon: the connection, or NULL
  * @restoring: it is being restored, and its guest has to wait
  * @settling: its limit is on the way down to its cap
  * @count: of earlier connections and queues
@@ -100,6 +126,8 @@ struct client {
 	int listener;
 	struct tstore_client *store;
 	struct device *device;
+	int balloon_listener;
+	struct device *balloon;
 	bool restoring;
 	bool settling;
 	u64 count[COUNTS];
@@ -108,8 +136,28 @@ struct client {
 
 /* vector.c: what a buffer asks for */
 
-u32 vector_serve(struct client *client, const struct chain *chain,
-		 u64 *count);
+u32 vector_serve(struct queue *q, const struct chain *chain, u64 *count);
+
+/* balloon_pages.c: memory that guests give back */
+
+/* The queue of reports is the first one that is there by a feature */
+enum balloon_queue {
+	BALLOON_INFLATE,
+	BALLOON_DEFLATE,
+	BALLOON_REPORT,
+	BALLOON_QUEUES
+};
+
+u32 balloon_serve(struct queue *q, const struct chain *chain, u64 *count);
+
+/* balloon.c: how much of it, and who asks them */
+
+int balloon_add(struct client *client);
+int balloon_resume(struct client *client);
+void balloon_remove(struct client *client);
+void balloon_disconnect(struct client *client, const char *why);
+void balloon_resize(struct client *client, u64 memory);
+u64 balloon_memory(const struct client *client, u64 *resident);
 
 /* thread.c: who serves queues */
 
@@ -130,12 +178,19 @@ enum vhost_heard vhost_listen(struct device *dev);
 int vhost_resume(struct device *dev);
 void vhost_config_changed(struct device *dev);
 void vhost_forget(struct device *dev);
-bool vhost_names(const struct client_state *cs, u64 id);
+bool vhost_names(const struct line_state *line, u64 id);
 
 /* client.c: clients come and go */
 
 extern struct client clients[TMEMD_CLIENTS];
 
+#define CONN_EVENTS	(EPOLLIN | EPOLLET | EPOLLRDHUP)
+
+bool device_hear(struct device *dev);
+struct device *device_create(struct client *c, const struct device_type *type,
+			     struct line_state *line, int conn);
+
+bool client_is_name(const char *name);
 struct client *client_find(const char *name);
 int client_add(const char *name, const struct share *share,
 	       struct client **out);

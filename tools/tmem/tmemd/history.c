@@ -115,7 +115,7 @@ static void record_client(struct history_client *to, const struct client *c)
 	if (c->store)
 		tstore_client_stats(c->store, &stats);
 	/* What is held for a client gets numbers that are never used again */
-	to->id = c->state->listener;
+	to->id = c->state->tmem.listener;
 	memcpy(to->name, c->state->name, sizeof(to->name));
 	to->ephemeral = stats.ephemeral;
 	to->persistent = stats.persistent;

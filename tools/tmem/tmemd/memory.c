@@ -25,7 +25,7 @@ static struct guarded {
 	uintptr_t start;
 	uintptr_t end;
 	struct memory *mem;
-} guarded[TMEMD_CLIENTS * TMEMD_REGIONS * 2];
+} guarded[TMEMD_CLIENTS * TMEMD_REGIONS * 4];
 
 static void guard(struct memory *mem, const struct region *r)
 {

@@ -37,6 +37,7 @@ struct family {
 enum {
 	CONNECTED, FROZEN, MIN, CAP, WEIGHT, TARGET, CHARGED, EPHEMERAL,
 	PERSISTENT, POOLS, EVICTED, FULL, LIMIT, REFUSED_FROZEN,
+	MEMORY, RESIDENT, BALLOON,
 	COUNTERS,
 	VALUES = COUNTERS + COUNTS
 };
@@ -61,6 +62,12 @@ static const struct family of_client[VALUES] = {
 		    "Puts cut short by its cap." },
 	[REFUSED_FROZEN] = { "refused_frozen_total", "counter",
 			     "Puts refused as it was frozen." },
+	[MEMORY] = { "memory_bytes", "gauge",
+		     "Its guest's memory; 0 if it has no balloon." },
+	[RESIDENT] = { "resident_bytes", "gauge",
+		       "Of that, what the host has memory for." },
+	[BALLOON] = { "balloon_bytes", "gauge",
+		      "Of that, what is in the balloon." },
 	[COUNTERS + COUNT_VECTORS] = { "vectors_total", "counter",
 				       "Vectors executed." },
 	[COUNTERS + COUNT_REQUESTS] = { "requests_total", "counter",
@@ -114,6 +121,8 @@ static void look(const struct client *c, u64 *v)
 	v[FULL] = stats.reject_full;
 	v[LIMIT] = stats.reject_limit;
 	v[REFUSED_FROZEN] = stats.reject_frozen;
+	v[MEMORY] = balloon_memory(c, &v[RESIDENT]);
+	v[BALLOON] = (u64)c->state->inflated << PAGE_SHIFT;
 	client_counts(c, v + COUNTERS);
 }
 

@@ -114,7 +114,7 @@ struct json_object *report_client(const struct client *c)
 	const struct share *share = &c->state->share;
 	struct json_object *all = json_object_new_object();
 	struct tstore_client_stats stats = { 0 };
-	u64 count[COUNTS];
+	u64 count[COUNTS], resident;
 
 	if (c->store)
 		tstore_client_stats(c->store, &stats);
@@ -131,6 +131,10 @@ struct json_object *report_client(const struct client *c)
 	add_number(all, "charged", stats.bytes);
 	add_pages(all, "target", stats.target);
 	add_number(all, "evicted", stats.evicted);
+	add_number(all, "memory", balloon_memory(c, &resident));
+	add_number(all, "memory_goal", c->state->memory);
+	add_number(all, "resident", resident);
+	add_pages(all, "balloon", c->state->inflated);
 	json_object_object_add(all, "refused", refusals(&stats));
 	client_counts(c, count);
 	json_object_object_add(all, "counters", counters(count));

@@ -21,6 +21,9 @@
 
 #define MAX_WEIGHT	1000000
 
+/* Bytes that a guest may be asked to keep: as much as pages can be counted of */
+#define MAX_MEMORY	(1ULL << 44)
+
 /* Longest trace: a day */
 #define MAX_TRACE_S	86400
 
@@ -192,7 +195,8 @@ static int do_set(struct conn *conn, struct json_object *args)
 {
 	struct share share;
 	struct client *c;
-	int err = find_client(conn, args, &c);
+	u64 memory = 0;
+	int err = find_client(conn, args, &c), there;
 
 	if (err)
 		return err;
@@ -200,7 +204,15 @@ static int do_set(struct conn *conn, struct json_object *args)
 	err = find_share(conn, args, &share);
 	if (err)
 		return err;
+	there = find_number(conn, args, "memory", MAX_MEMORY, &memory);
+	if (there < 0)
+		return there;
+	if (memory % PAGE_SIZE)
+		return refuse(conn, EINVAL, "memory is not a multiple of %lu",
+			      PAGE_SIZE);
 	client_share(c, &share);
+	if (there)
+		balloon_resize(c, memory);
 	answer_client(conn, c);
 	return 0;
 }
@@ -425,7 +437,7 @@ static const struct {
 } requests[] = {
 	{ "list", do_list, "" },
 	{ "show", do_show, " client " },
-	{ "set", do_set, " client min cap weight hswap " },
+	{ "set", do_set, " client min cap weight hswap memory " },
 	{ "add", do_add, " client min cap weight hswap " },
 	{ "remove", do_remove, " client force " },
 	{ "freeze", do_freeze, " client " },

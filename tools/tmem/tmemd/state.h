@@ -84,19 +84,31 @@ struct device_state {
 };
 
 /**
+ * struct line_state - where a guest's front end calls for one kind of device
+ * @listener: the socket on which it is waited for
+ * @current: which of @device is valid; the other one is being written
+ * @device: the connection
+ */
+struct line_state {
+	u64 listener;
+	u32 current;
+	struct device_state device[2];
+};
+
+/**
  * struct client_state - a client, connected or not
  * @name: what users call it, and its socket; empty: nobody
  * @tag: its name in the store, which no other client ever had
- * @listener: the socket on which it is waited for
  * @waiting: it was restored, and its guest has not come yet
  * @share: what it may have
- * @current: which of @device is valid; the other one is being written
- * @device: the connection
+ * @tmem: its device of tmem
+ * @balloon: its balloon
+ * @memory: bytes of memory that its guest is to have, or 0: all that it has
+ * @inflated: pages that are in the balloon, as its guest says
  */
 struct client_state {
 	char name[TMEMD_NAME];
 	u64 tag;
-	u64 listener;
 	u32 waiting;
 	struct share {
 		u64 min;
@@ -105,8 +117,10 @@ struct client_state {
 		bool hswap;
 		bool frozen;
 	} share;
-	u32 current;
-	struct device_state device[2];
+	struct line_state tmem;
+	struct line_state balloon;
+	u64 memory;
+	u32 inflated;
 };
 
 /**
@@ -135,6 +149,6 @@ struct state {
 	struct client_state clients[TMEMD_CLIENTS];
 };
 
-#define TMEMD_STATE_VERSION	2
+#define TMEMD_STATE_VERSION	3
 
 #endif /* _TMEMD_STATE_H */

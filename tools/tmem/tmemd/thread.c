@@ -123,7 +123,7 @@ static bool queue_turn(struct queue *q)
 	}
 	start = now_ns();
 	if (found == RING_CHAIN)
-		written = vector_serve(q->device->client, &chain, count);
+		written = q->device->type->serve(q, &chain, count);
 	else
 		count[COUNT_BAD]++;
 	if (env_read_once(q->ring.mem->torn)) {

@@ -211,15 +211,16 @@ static void request_count(const struct tmem_req *req, u64 *count)
 
 /**
  * vector_serve() - execute a buffer of requests
- * @client: whose
+ * @q: its queue
  * @chain: the buffer
  * @count: COUNTS counters, to be added to
  *
  * Context: any thread; the client stays connected.
  * Return: bytes of answers that were written
  */
-u32 vector_serve(struct client *client, const struct chain *chain, u64 *count)
+u32 vector_serve(struct queue *q, const struct chain *chain, u64 *count)
 {
+	struct client *client = q->device->client;
 	struct cursor in = { .spans = &chain->in };
 	struct cursor out = { .spans = &chain->out };
 	struct cursor answers = out;

@@ -39,29 +39,28 @@ struct heard {
 	bool reply;			/* msg is the answer */
 };
 
-static struct device_state *current(struct device *dev)
+static struct device_state *current(const struct device *dev)
 {
-	struct client_state *cs = dev->client->state;
-
-	return &cs->device[cs->current & 1];
+	return &dev->line->device[dev->line->current & 1];
 }
 
 static void commit(struct device *dev, const struct device_state *next)
 {
-	struct client_state *cs = dev->client->state;
-	u32 other = !(cs->current & 1);
+	u32 other = !(dev->line->current & 1);
 
-	cs->device[other] = *next;
-	env_store_release(&cs->current, other);
+	dev->line->device[other] = *next;
+	env_store_release(&dev->line->current, other);
 }
 
 /* ---- putting a state into effect ---- */
 
+/* A driver that does not know of protocol features enables no queues: they are */
 static bool wants_service(const struct device_state *s,
 			  const struct queue_state *qs)
 {
 	return s->nr_regions && s->features & BIT(32) && qs->num && qs->desc &&
-	       qs->kick && qs->enabled;
+	       qs->kick && (qs->enabled ||
+			    !(s->features & BIT(VHOST_F_PROTOCOL_FEATURES)));
 }
 
 static int queue_start(struct device *dev, const struct device_state *s,
@@ -165,14 +164,15 @@ static u64 take_fd(struct heard *h, unsigned int i)
 	return id;
 }
 
-static struct queue_state *queue_of(struct heard *h, u32 index)
+static struct queue_state *queue_of(const struct device *dev, struct heard *h,
+				    u32 index)
 {
-	return index < TMEMD_QUEUES ? &h->next.queues[index] : NULL;
+	return index < dev->type->queues ? &h->next.queues[index] : NULL;
 }
 
-static int set_features(struct device *dev __always_unused, struct heard *h)
+static int set_features(struct device *dev, struct heard *h)
 {
-	if (!has(h, 8) || h->msg.number & ~FEATURES)
+	if (!has(h, 8) || h->msg.number & ~(FEATURES | dev->type->features))
 		return -EINVAL;
 	h->next.features = h->msg.number;
 	return 0;
@@ -212,9 +212,9 @@ static int set_memory(struct device *dev __always_unused, struct heard *h)
 	return 0;
 }
 
-static int set_num(struct device *dev __always_unused, struct heard *h)
+static int set_num(struct device *dev, struct heard *h)
 {
-	struct queue_state *qs = queue_of(h, h->msg.vring.index);
+	struct queue_state *qs = queue_of(dev, h, h->msg.vring.index);
 
 	if (!has(h, 8) || !qs || h->msg.vring.num > RING_MAX_SIZE)
 		return -EINVAL;
@@ -222,9 +222,9 @@ static int set_num(struct device *dev __always_unused, struct heard *h)
 	return 0;
 }
 
-static int set_addr(struct device *dev __always_unused, struct heard *h)
+static int set_addr(struct device *dev, struct heard *h)
 {
-	struct queue_state *qs = queue_of(h, h->msg.addr.index);
+	struct queue_state *qs = queue_of(dev, h, h->msg.addr.index);
 
 	if (!has(h, sizeof(h->msg.addr)) || !qs)
 		return -EINVAL;
@@ -235,15 +235,15 @@ static int set_addr(struct device *dev __always_unused, struct heard *h)
 }
 
 /* Where the queue stands is seen in its used ring */
-static int set_base(struct device *dev __always_unused, struct heard *h)
+static int set_base(struct device *dev, struct heard *h)
 {
-	return has(h, 8) && queue_of(h, h->msg.vring.index) ? 0 : -EINVAL;
+	return has(h, 8) && queue_of(dev, h, h->msg.vring.index) ? 0 : -EINVAL;
 }
 
 static int get_base(struct device *dev, struct heard *h)
 {
 	u32 index = h->msg.vring.index;
-	struct queue_state *qs = queue_of(h, index);
+	struct queue_state *qs = queue_of(dev, h, index);
 
 	if (!has(h, 8) || !qs)
 		return -EINVAL;
@@ -263,16 +263,16 @@ static int set_fd(struct heard *h, u64 *id)
 	return 0;
 }
 
-static int set_kick(struct device *dev __always_unused, struct heard *h)
+static int set_kick(struct device *dev, struct heard *h)
 {
-	struct queue_state *qs = queue_of(h, h->msg.number & 0xff);
+	struct queue_state *qs = queue_of(dev, h, h->msg.number & 0xff);
 
 	return has(h, 8) && qs ? set_fd(h, &qs->kick) : -EINVAL;
 }
 
-static int set_call(struct device *dev __always_unused, struct heard *h)
+static int set_call(struct device *dev, struct heard *h)
 {
-	struct queue_state *qs = queue_of(h, h->msg.number & 0xff);
+	struct queue_state *qs = queue_of(dev, h, h->msg.number & 0xff);
 
 	if (!has(h, 8) || !qs)
 		return -EINVAL;
@@ -283,9 +283,9 @@ static int set_call(struct device *dev __always_unused, struct heard *h)
 	return set_fd(h, &qs->call);
 }
 
-static int set_enable(struct device *dev __always_unused, struct heard *h)
+static int set_enable(struct device *dev, struct heard *h)
 {
-	struct queue_state *qs = queue_of(h, h->msg.vring.index);
+	struct queue_state *qs = queue_of(dev, h, h->msg.vring.index);
 
 	if (!has(h, 8) || !qs || h->msg.vring.num > 1)
 		return -EINVAL;
@@ -301,36 +301,39 @@ static int set_backend(struct device *dev __always_unused, struct heard *h)
 	return 0;
 }
 
-static int get_config(struct device *dev, struct heard *h)
+/* Is it about a part of the configuration, and is all of that there? */
+static bool is_config(const struct heard *h)
 {
-	const struct share *share = &dev->client->state->share;
-	struct virtio_tmem_config config = {
-		.version = TMEM_ABI_VERSION,
-		.page_shift = PAGE_SHIFT,
-		.features = share->hswap ? TMEM_FEATURES :
-			    TMEM_FEATURES & ~TMEM_FEATURE_PERSISTENT,
-		.num_queues = TMEMD_QUEUES,
-		.max_requests = VIRTIO_TMEM_MAX_REQUESTS,
-		.max_pages = VECTOR_PAGES,
-		.grant = share->cap,
-	};
 	u32 offset = h->msg.config.offset, size = h->msg.config.size;
 
-	if (h->msg.size < 12 || size > VHOST_MAX_CONFIG ||
-	    offset > VHOST_MAX_CONFIG - size || !has(h, 12 + size))
+	return h->msg.size >= 12 && size <= VHOST_MAX_CONFIG &&
+	       offset <= VHOST_MAX_CONFIG - size && has(h, 12 + size);
+}
+
+static int get_config(struct device *dev, struct heard *h)
+{
+	u8 config[VHOST_MAX_CONFIG] = { 0 };
+
+	if (!is_config(h))
 		return -EINVAL;
-	memset(h->msg.config.bytes, 0, size);
-	if (offset < sizeof(config))
-		memcpy(h->msg.config.bytes, (u8 *)&config + offset,
-		       size < sizeof(config) - offset ?
-			       size : sizeof(config) - offset);
+	dev->type->get_config(dev, config);
+	memcpy(h->msg.config.bytes, config + h->msg.config.offset,
+	       h->msg.config.size);
 	h->reply = true;
 	return 0;
 }
 
-static int get_features(struct device *dev __always_unused, struct heard *h)
+static int set_config(struct device *dev, struct heard *h)
 {
-	answer(h, FEATURES);
+	if (!is_config(h) || !dev->type->set_config)
+		return -EINVAL;
+	return dev->type->set_config(dev, h->msg.config.offset,
+				     h->msg.config.size, h->msg.config.bytes);
+}
+
+static int get_features(struct device *dev, struct heard *h)
+{
+	answer(h, FEATURES | dev->type->features);
 	return 0;
 }
 
@@ -340,9 +343,9 @@ static int get_protocols(struct device *dev __always_unused, struct heard *h)
 	return 0;
 }
 
-static int get_queue_num(struct device *dev __always_unused, struct heard *h)
+static int get_queue_num(struct device *dev, struct heard *h)
 {
-	answer(h, TMEMD_QUEUES);
+	answer(h, dev->type->queues);
 	return 0;
 }
 
@@ -372,6 +375,7 @@ static int (*const requests[VHOST_REQUESTS])(struct device *, struct heard *) = 
 	[VHOST_SET_VRING_ENABLE] = set_enable,
 	[VHOST_SET_BACKEND_REQ_FD] = set_backend,
 	[VHOST_GET_CONFIG] = get_config,
+	[VHOST_SET_CONFIG] = set_config,
 };
 
 /* ---- the socket ---- */
@@ -547,7 +551,7 @@ void vhost_config_changed(struct device *dev)
 	if (id && current(dev)->protocols & BIT(VHOST_PROTOCOL_F_CONFIG) &&
 	    write(held(id), &msg, VHOST_HEAD) < 0)
 		log_guest(dev->client, LOG_WARNING,
-			  "cannot be told of its new grant: %s",
+			  "cannot be told that its configuration has changed: %s",
 			  strerror(errno));
 }
 
@@ -572,13 +576,14 @@ void vhost_forget(struct device *dev)
 }
 
 /**
- * vhost_names() - does a client's connection need a descriptor?
- * @cs: the client
+ * vhost_names() - does a connection need a descriptor?
+ * @line: the connection
  * @id: number of the descriptor
  *
  * Return: true if so
  */
-bool vhost_names(const struct client_state *cs, u64 id)
+bool vhost_names(const struct line_state *line, u64 id)
 {
-	return names(&cs->device[cs->current & 1], id);
+	return line->listener == id ||
+	       names(&line->device[line->current & 1], id);
 }

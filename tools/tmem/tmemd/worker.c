@@ -329,7 +329,7 @@ static int clients_begin(void)
 				   &options.specs[i].share);
 	/* A socket that was passed makes a client, unless it is for another one */
 	for (i = 0; !err && (name = socket_given_name(i)); i++)
-		if (strcmp(name, WORKER_CONTROL) && !client_find(name))
+		if (client_is_name(name) && !client_find(name))
 			err = client_begin(name, &options.share);
 	return err;
 }
@@ -367,8 +367,8 @@ static void drop_strays(void)
 
 		for (k = 0; k < TMEMD_CLIENTS && !known; k++)
 			known = clients[k].state &&
-				(clients[k].state->listener == id ||
-				 vhost_names(clients[k].state, id));
+				(vhost_names(&clients[k].state->tmem, id) ||
+				 vhost_names(&clients[k].state->balloon, id));
 		if (known)
 			i++;
 		else
@@ -393,6 +393,11 @@ static void on_keeper(void *arg __always_unused)
 	unwatch(w.line);
 }
 
+static bool is_torn(const struct device *dev)
+{
+	return dev && dev->mem && env_read_once(dev->mem->torn);
+}
+
 static void on_timer(void *arg __always_unused)
 {
 	struct client *c;
@@ -405,10 +410,12 @@ static void on_timer(void *arg __always_unused)
 	control_tick();
 	metrics_tick();
 	history_tick();
-	for (c = clients; c < clients + TMEMD_CLIENTS; c++)
-		if (c->device && c->device->mem &&
-		    env_read_once(c->device->mem->torn))
+	for (c = clients; c < clients + TMEMD_CLIENTS; c++) {
+		if (is_torn(c->device))
 			client_disconnect(c, "its memory has vanished");
+		if (is_torn(c->balloon))
+			balloon_disconnect(c, "its memory has vanished");
+	}
 }
 
 static int loop_init(void)

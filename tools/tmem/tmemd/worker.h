@@ -17,6 +17,9 @@
 /* Name of the socket for tmemctl, beside those of the clients */
 #define WORKER_CONTROL	"control"
 
+/* What the name of a socket for a client's balloon ends in */
+#define WORKER_BALLOON	".balloon"
+
 /* Clients that the command line may name */
 #define WORKER_SPECS	TMEMD_CLIENTS
 

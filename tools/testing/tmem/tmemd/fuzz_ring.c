@@ -5,7 +5,8 @@
  * The input is the guest's memory, from its beginning: the table of descriptors,
  * the rings, then whatever the descriptors name.  It lies in two regions with a
  * hole between them.  After each round the guest's thread has been at it again:
- * some of the words that were written are put back.
+ * some of the words that were written are put back.  Every other buffer is one of
+ * a balloon.
  */
 #include <stdio.h>
 #include <string.h>
@@ -68,8 +69,10 @@ int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 	struct queue_state qs = { .desc = 0, .avail = AVAIL, .used = USED,
 				  .num = RING };
 	u64 count[COUNTS] = { 0 };
+	static struct device device = { .client = &client };
 	static struct chain chain;
 	enum ring_found found;
+	struct queue *q;
 	struct ring ring;
 	unsigned int i;
 	const char *why;
@@ -90,8 +93,13 @@ int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 		found = ring_get(&ring, &chain);
 		if (found == RING_EMPTY || found == RING_BROKEN)
 			break;
-		if (found == RING_CHAIN)
-			written = vector_serve(&client, &chain, count);
+		q = &device.queues[i / 2 % BALLOON_QUEUES];
+		q->device = &device;
+		q->ring = ring;
+		if (found == RING_CHAIN && i & 1)
+			balloon_serve(q, &chain, count);
+		else if (found == RING_CHAIN)
+			written = vector_serve(q, &chain, count);
 		ring_put(&ring, &chain, written);
 		check_put(&ring, before, chain.out.bytes, written);
 		if (len > AVAIL)

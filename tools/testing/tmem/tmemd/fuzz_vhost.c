@@ -78,6 +78,26 @@ void log_line(int level __always_unused, const char *format __always_unused,
 {
 }
 
+static void get_config(const struct device *dev __always_unused, u8 *config)
+{
+	memset(config, 1, VHOST_MAX_CONFIG);
+}
+
+static int set_config(struct device *dev __always_unused, u32 offset, u32 size,
+		      const u8 *bytes)
+{
+	static u8 config[VHOST_MAX_CONFIG];
+
+	memcpy(config + offset, bytes, size);
+	return offset % 2 ? -EINVAL : 0;
+}
+
+static const struct device_type fuzzed = {
+	.queues = TMEMD_QUEUES,
+	.get_config = get_config,
+	.set_config = set_config,
+};
+
 /* ---- the fuzzer ---- */
 
 static void send_message(int line, const u8 *bytes, size_t len, unsigned int nr)
@@ -112,7 +132,8 @@ static void listen_all(struct device *dev, int line)
 
 int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 {
-	struct device dev = { .client = &client };
+	struct device dev = { .client = &client, .type = &fuzzed,
+			      .line = &client_state.tmem };
 	size_t at = 0, size;
 	unsigned int i;
 	int pair[2];
@@ -125,7 +146,7 @@ int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		__builtin_trap();
 	dev.conn = dup(pair[0]);
-	client_state.device[client_state.current & 1].conn = hold(dev.conn);
+	dev.line->device[dev.line->current & 1].conn = hold(dev.conn);
 	while (at + 1 + VHOST_HEAD <= len) {
 		u32 said;
 

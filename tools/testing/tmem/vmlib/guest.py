@@ -107,6 +107,7 @@ class Uml(Guest):
                 f'uml_dir={self.tmp}/', 'umid=uml']
         argv += [f'virtio_uml.device={self.disks.socket(name)}:2' for name in self.disks.names()]
         argv += [f'virtio_uml.device={self.options.tmem_socket}:63'] if self.options.tmem_socket else []
+        argv += [f'virtio_uml.device={self.options.tmem_socket}.balloon:5'] if self.options.balloon else []
         return argv + COMMON.split() + arguments
 
 
