@@ -42,7 +42,8 @@ _tmemctl()
 	policy:0) choices=$(_tmemctl_policies "${daemon[@]}") ;;
 	save:1|restore:1|trace:0|report:0) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	set:*|add:[1-9])
-		choices="min= cap= weight= hswap=on hswap=off memory= memory=all"
+		choices="min= cap= weight= hswap=on hswap=off"
+		[ "$verb" != set ] || choices+=" memory= memory=all"
 		type compopt >/dev/null && compopt -o nospace ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")

@@ -123,33 +123,35 @@ static void on_listener(void *arg)
 		log_guest(c, LOG_INFO, "its balloon is connected");
 }
 
-static int listen_to(struct client *c)
+static void socket_name(const char *client, char *name, size_t room)
 {
-	return watch(c->balloon_listener, EPOLLIN, on_listener, c);
+	snprintf(name, room, "%s%s", client, WORKER_BALLOON);
 }
 
-static void socket_name(const struct client *c, char *name, size_t room)
+/**
+ * balloon_socket() - make the socket for the balloon of a client
+ * @client: its name
+ * @id: out: the number under which it is held
+ *
+ * Return: the socket, or the error of making it
+ */
+int balloon_socket(const char *client, u64 *id)
 {
-	snprintf(name, room, "%s%s", c->state->name, WORKER_BALLOON);
+	char name[TMEMD_NAME + sizeof(WORKER_BALLOON)];
+
+	socket_name(client, name, sizeof(name));
+	return socket_listen(name, 0660, id);
 }
 
 /**
  * balloon_add() - wait for the balloon of a client
- * @c: the client
+ * @c: the client, with the socket
  *
- * Return: 0, or the error of making its socket
+ * Return: 0 or a negative error number
  */
 int balloon_add(struct client *c)
 {
-	char name[TMEMD_NAME + sizeof(WORKER_BALLOON)];
-	u64 id;
-
-	socket_name(c, name, sizeof(name));
-	c->balloon_listener = socket_listen(name, 0660, &id);
-	if (c->balloon_listener < 0)
-		return c->balloon_listener;
-	env_write_once(c->state->balloon.listener, id);
-	return listen_to(c);
+	return watch(c->balloon_listener, EPOLLIN, on_listener, c);
 }
 
 /**
@@ -165,9 +167,6 @@ int balloon_resume(struct client *c)
 	u64 conn = line->device[line->current & 1].conn;
 	int err;
 
-	/* That worker died before it had made one */
-	if (!line->listener)
-		return balloon_add(c);
 	c->balloon_listener = held(line->listener);
 	if (conn) {
 		err = start(c, held(conn));
@@ -176,7 +175,7 @@ int balloon_resume(struct client *c)
 		else
 			on_message(c);
 	}
-	return listen_to(c);
+	return balloon_add(c);
 }
 
 /**
@@ -205,7 +204,7 @@ void balloon_remove(struct client *c)
 
 	if (c->balloon)
 		balloon_disconnect(c, "its client is removed");
-	socket_name(c, name, sizeof(name));
+	socket_name(c->state->name, name, sizeof(name));
 	socket_remove(name);
 	unwatch(c->balloon_listener);
 	drop(c->state->balloon.listener);

@@ -5,6 +5,7 @@
  * What is in the balloon, or is told of, leaves the file that the guest's memory
  * is in; the host has it at once.  The guest finds zeroes there when it takes it
  * back.  So a guest that lies about its pages loses its own, and no one else's.
+ * A list of more pages than VECTOR_PAGES is cut there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,8 @@
 
 #include "device.h"
 
-/* Numbers of pages that are looked at together */
-#define BATCH		256
+/* Most memory in a report, for nobody to be kept waiting: 32 pieces of 4 MiB */
+#define REPORT_BYTES	(128UL << 20)
 
 static int by_number(const void *a, const void *b)
 {
@@ -37,9 +38,9 @@ static u32 give_up(const struct memory *mem, u64 gpa, u64 bytes)
 			continue;
 		}
 		/* Where that cannot be done, the host has less and nobody is harmed */
-		if (!((uintptr_t)at % PAGE_SIZE) && !(part % PAGE_SIZE) &&
-		    !madvise(at, part, MADV_REMOVE))
-			given += part / PAGE_SIZE;
+		if (!((uintptr_t)at % PAGE_SIZE) && !(part % PAGE_SIZE))
+			madvise(at, part, MADV_REMOVE);
+		given += part / PAGE_SIZE;
 	}
 	return given;
 }
@@ -63,39 +64,32 @@ static u32 give_up_listed(const struct memory *mem, u32 *pages, u32 nr)
 static void inflate(const struct memory *mem, const struct chain *chain,
 		    u64 *count)
 {
-	u64 left = chain->in.bytes / sizeof(u32), offset = 0;
-	u32 pages[BATCH], nr, given;
-	unsigned int i = 0;
-	size_t k, part;
+	u32 pages[VECTOR_PAGES], nr;
+	size_t bytes = 0, part;
+	unsigned int i;
 
-	if (chain->in.bytes % sizeof(u32))
-		count[COUNT_BAD]++;
-	for (; left; left -= nr) {
-		nr = left < BATCH ? left : BATCH;
-		for (k = 0; k < nr * sizeof(u32); k += part) {
-			const struct span *span = &chain->in.span[i];
-
-			part = span->len - offset;
-			if (part > nr * sizeof(u32) - k)
-				part = nr * sizeof(u32) - k;
-			memcpy((u8 *)pages + k, span->base + offset, part);
-			offset += part;
-			if (offset == span->len) {
-				i++;
-				offset = 0;
-			}
-		}
-		given = give_up_listed(mem, pages, nr);
-		if (given < nr)
-			count[COUNT_BAD]++;
+	for (i = 0; i < chain->in.nr && bytes < sizeof(pages); i++) {
+		part = chain->in.span[i].len;
+		if (part > sizeof(pages) - bytes)
+			part = sizeof(pages) - bytes;
+		memcpy((u8 *)pages + bytes, chain->in.span[i].base, part);
+		bytes += part;
 	}
+	nr = bytes / sizeof(*pages);
+	if (give_up_listed(mem, pages, nr) < nr ||
+	    chain->in.bytes != nr * sizeof(*pages))
+		count[COUNT_BAD]++;
 }
 
 /* The buffer is the memory that is not used */
-static void report(const struct chain *chain)
+static void report(const struct chain *chain, u64 *count)
 {
 	unsigned int i;
 
+	if (chain->out.bytes > REPORT_BYTES) {
+		count[COUNT_BAD]++;
+		return;
+	}
 	for (i = 0; i < chain->out.nr; i++) {
 		const struct span *span = &chain->out.span[i];
 
@@ -121,7 +115,7 @@ u32 balloon_serve(struct queue *q, const struct chain *chain, u64 *count)
 		inflate(q->ring.mem, chain, count);
 		break;
 	case BALLOON_REPORT:
-		report(chain);
+		report(chain, count);
 		break;
 	}
 	/* What is taken out of it needs no help */

@@ -89,8 +89,8 @@ int client_add(const char *name, const struct share *share,
 {
 	struct client *c = clients;
 	struct client_state *cs;
-	u64 listener;
-	int fd, err;
+	u64 listener, balloon_listener;
+	int fd, balloon, err;
 
 	if (!client_is_name(name))
 		return -EINVAL;
@@ -103,11 +103,18 @@ int client_add(const char *name, const struct share *share,
 	fd = socket_listen(name, 0660, &listener);
 	if (fd < 0)
 		return fd;
+	balloon = balloon_socket(name, &balloon_listener);
+	if (balloon < 0) {
+		drop(listener);
+		return balloon;
+	}
 	cs = &state->clients[c - clients];
 	memset(cs, 0, sizeof(*cs));
 	cs->share = *share;
 	cs->tmem.listener = listener;
+	cs->balloon.listener = balloon_listener;
 	c->listener = fd;
+	c->balloon_listener = balloon;
 	/* The name is what makes it valid */
 	memcpy(cs->name + 1, name + 1, strlen(name));
 	env_store_release(&cs->name[0], name[0]);
@@ -480,5 +487,7 @@ void client_counts(const struct client *c, u64 *count)
 		count[i] = c->count[i];
 		for (q = 0; c->device && q < TMEMD_QUEUES; q++)
 			count[i] += env_read_once(c->device->queues[q].count[i]);
+		for (q = 0; c->balloon && q < BALLOON_QUEUES; q++)
+			count[i] += env_read_once(c->balloon->queues[q].count[i]);
 	}
 }

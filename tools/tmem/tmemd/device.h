@@ -152,6 +152,7 @@ u32 balloon_serve(struct queue *q, const struct chain *chain, u64 *count);
 
 /* balloon.c: how much of it, and who asks them */
 
+int balloon_socket(const char *client, u64 *id);
 int balloon_add(struct client *client);
 int balloon_resume(struct client *client);
 void balloon_remove(struct client *client);

@@ -188,7 +188,7 @@ static void test_nonsense(void)
 	u32 bad[] = { 0, ~0u, 0x80000000, 1 };
 	struct vring_desc *desc;
 	struct front f;
-	u32 pages[2];
+	u32 pages[2], many[PAGE_SIZE / sizeof(u32)];
 
 	arrive(&f);
 	desc = f.queues[INFLATE].desc;
@@ -207,6 +207,13 @@ static void test_nonsense(void)
 	hand_over(&f, INFLATE);
 	front_desc(&f, &desc[0], page(&f, PAGES - 1), 8, VRING_DESC_F_WRITE, 0);
 	hand_over(&f, INFLATE);
+	/* A list that would keep others waiting: its end is left out */
+	memset(many, 0, sizeof(many));
+	many[511] = number(&f, 27);
+	many[512] = number(&f, 28);
+	list(&f, INFLATE, many, ARRAY_SIZE(many), 0, 0);
+	expect_blank(&f, 1 << 30 | 1 << 27);
+	fill(page(&f, 27), 28);
 	/* A list where reports are expected */
 	front_desc(&f, &f.queues[REPORT].desc[0], page(&f, 40), PAGE_SIZE, 0, 0);
 	hand_over(&f, REPORT);
