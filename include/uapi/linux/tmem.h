@@ -40,7 +40,8 @@
  * @TMEM_OP_FLUSH: drop a run of one object; @nr_pages 0 means to the end of
  *	the object.  Absent pages are a success.
  * @TMEM_OP_FLUSH_OBJECT: drop an object.
- * @TMEM_OP_REPORT: the client's working-set report.
+ * @TMEM_OP_REPORT: the client's working-set report, in the struct tmem_report
+ *	in the page at @addr, to which the host's grant is written.
  * @TMEM_OP_QUERY: the client's limits and usage, written to the struct
  *	tmem_query in the page at @addr.
  * @TMEM_OP_NR: number of operations, not one itself.
@@ -122,7 +123,9 @@ struct tmem_attach {
 
 /* Pools that keep what they accepted are offered to this client */
 #define TMEM_FEATURE_PERSISTENT	(1ULL << 0)
-#define TMEM_FEATURES		TMEM_FEATURE_PERSISTENT
+/* This client's reports of its working set are listened to */
+#define TMEM_FEATURE_REPORT	(1ULL << 1)
+#define TMEM_FEATURES		(TMEM_FEATURE_PERSISTENT | TMEM_FEATURE_REPORT)
 
 /**
  * struct tmem_query - the page of TMEM_OP_QUERY
@@ -139,5 +142,35 @@ struct tmem_query {
 	__u32	pools;
 	__u32	reserved;
 };
+
+/**
+ * struct tmem_report - the page of TMEM_OP_REPORT
+ * @total: in: pages of memory that the client has
+ * @floor: in: those that it cannot give up, whatever they are worth; at most
+ *	@total
+ * @estimate: in: its working set, in pages; may be more than @total
+ * @target: in: pages of memory that it would like to have
+ * @misses: in: pages a second that it brings back into memory because there is
+ *	not more of that
+ * @pressure: in: the share of time for which somebody waits for memory, in
+ *	thousandths, at most 1000
+ * @confidence: in: how much it trusts its estimate, in percent, at most 100
+ * @grant: in: zero; out: pages of memory that the host lets it have
+ * @reserved: zero
+ */
+struct tmem_report {
+	__u64	total;
+	__u64	floor;
+	__u64	estimate;
+	__u64	target;
+	__u64	misses;
+	__u32	pressure;
+	__u32	confidence;
+	__u64	grant;
+	__u64	reserved;
+};
+
+/* No client has, wants or misses as much as this: the sums of many fit */
+#define TMEM_REPORT_MAX		(1ULL << 44)
 
 #endif /* _UAPI_LINUX_TMEM_H */

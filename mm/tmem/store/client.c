@@ -67,6 +67,7 @@ void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
 	spin_lock(&c->L4_lock);
 	c->pools = pools;
 	c->nr_pools = 0;
+	memset(&c->report, 0, sizeof(c->report));
 	env_write_once(c->target, 0);
 	tstore_freeze_locked(c);
 	for (i = 0; i < s->max_pools; i++) {
@@ -374,6 +375,7 @@ void tstore_client_stats(struct tstore_client *c,
 	out->reject_full = c->reject[TSTORE_REJECT_FULL];
 	out->reject_limit = c->reject[TSTORE_REJECT_LIMIT];
 	out->reject_frozen = c->reject[TSTORE_REJECT_FROZEN];
+	out->report = c->report;
 	spin_unlock(&c->L4_lock);
 }
 
@@ -453,6 +455,7 @@ int tstore_attach(struct tstore_client *c,
 	spin_lock(&c->L4_lock);
 	c->rec->epoch = at.epoch;
 	c->rec->features = at.features;
+	memset(&c->report, 0, sizeof(c->report));
 	c->attaching = false;
 	spin_unlock(&c->L4_lock);
 
@@ -484,6 +487,54 @@ int tstore_query(struct tstore_client *c,
 	if (!ptr)
 		return -EFAULT;
 	memcpy(ptr, &query, sizeof(query));
+	env_data_unmap(ptr);
+	return 0;
+}
+
+static bool tstore_report_valid(const struct tmem_report *rep)
+{
+	return rep->total && rep->total <= TMEM_REPORT_MAX &&
+	       rep->floor <= rep->total &&
+	       rep->estimate <= TMEM_REPORT_MAX &&
+	       rep->target <= TMEM_REPORT_MAX &&
+	       rep->misses <= TMEM_REPORT_MAX &&
+	       rep->pressure <= 1000 && rep->confidence <= 100 &&
+	       !rep->grant && !rep->reserved;
+}
+
+/* TMEM_OP_REPORT; nobody divides the memory of clients, so each is granted it */
+int tstore_report(struct tstore_client *c,
+		  const struct tmem_req *req __always_unused, env_data_t data,
+		  struct tstore_work *work __always_unused)
+{
+	struct tmem_report rep;
+	int err = 0;
+	void *ptr;
+
+	ptr = env_data_map(data, 0);
+	if (!ptr)
+		return -EFAULT;
+	memcpy(&rep, ptr, sizeof(rep));
+	env_data_unmap(ptr);
+	if (!tstore_report_valid(&rep))
+		return -EINVAL;
+
+	rep.grant = rep.target;
+	spin_lock(&c->L4_lock);
+	if (!c->rec->epoch)
+		err = -ENOTCONN;
+	else if (!(c->rec->features & TMEM_FEATURE_REPORT))
+		err = -EPERM;
+	else
+		c->report = rep;
+	spin_unlock(&c->L4_lock);
+	if (err)
+		return err;
+
+	ptr = env_data_map(data, 0);
+	if (!ptr)
+		return -EFAULT;
+	memcpy(ptr, &rep, sizeof(rep));
 	env_data_unmap(ptr);
 	return 0;
 }

@@ -166,6 +166,7 @@ struct tstore_client {
 	struct tstore_save *save;	/* L4: it is being saved, or NULL */
 	struct tstore_restore *restore;	/* L4: it is being restored, or NULL */
 	u64 reject[TSTORE_REJECTS];	/* L4 */
+	struct tmem_report report;	/* L4: the last one of this epoch */
 
 	spinlock_t L8_lock;	/* see the table above */
 	struct tstore_ghost *ghost;	/* L8; or NULL */
@@ -449,6 +450,8 @@ int tstore_attach(struct tstore_client *c, const struct tmem_req *req,
 		  env_data_t data, struct tstore_work *work);
 int tstore_query(struct tstore_client *c, const struct tmem_req *req,
 		 env_data_t data, struct tstore_work *work);
+int tstore_report(struct tstore_client *c, const struct tmem_req *req,
+		  env_data_t data, struct tstore_work *work);
 int tstore_pool_create(struct tstore_client *c, const struct tmem_req *req,
 		       env_data_t data, struct tstore_work *work);
 int tstore_pool_destroy(struct tstore_client *c, const struct tmem_req *req,

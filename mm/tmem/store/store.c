@@ -136,7 +136,8 @@ static const struct tstore_op tstore_ops[TMEM_OP_NR] = {
 		.keyed = tstore_flush_object,
 	},
 	[TMEM_OP_REPORT] = {
-		.uses = USES_ADDR,	/* not done yet */
+		.uses = USES_ADDR,
+		.control = tstore_report,
 	},
 	[TMEM_OP_QUERY] = {
 		.uses = USES_ADDR,
@@ -208,10 +209,10 @@ static int tstore_check_req(const struct tmem_req *req)
  * -EINVAL:	malformed: a field that must be zero is not, or one is out of
  *		its range
  * -EOPNOTSUPP:	no such operation here, or an ABI too old
- * -ENOTCONN:	a pool before the first attach
+ * -ENOTCONN:	a pool or a report before the first attach
  * -ENXIO:	no such pool
  * -EEXIST:	the pool exists with other flags
- * -EPERM:	a shared pool, or a persistent one without the feature
+ * -EPERM:	a shared pool; a persistent one, or a report, without its feature
  * -EBUSY:	the pool's last destruction or another attach is not over; the
  *		client is being restored; a put: it is frozen or being saved
  * -ENOENT:	a get of a page that is not there

@@ -213,6 +213,8 @@ struct tstore_stats {
  * @reject_full: its puts cut short because nothing could be evicted
  * @reject_limit: its puts cut short by the limit
  * @reject_frozen: its puts refused because it was frozen or being saved
+ * @report: its last report of its working set, with the answer; zeroes if there
+ *	was none since it attached
  */
 struct tstore_client_stats {
 	u64 limit;
@@ -225,6 +227,7 @@ struct tstore_client_stats {
 	u64 reject_full;
 	u64 reject_limit;
 	u64 reject_frozen;
+	struct tmem_report report;
 };
 
 /* Room that tstore_save_next() needs: the longest record */

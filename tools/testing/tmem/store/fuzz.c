@@ -94,6 +94,7 @@ static struct tmem_req small_request(void)
 		req.object[0] = 0;
 		break;
 	case TMEM_OP_ATTACH:
+	case TMEM_OP_REPORT:
 	case TMEM_OP_QUERY:
 		memset(req.object, 0, sizeof(req.object));
 		req.pool = 0;

@@ -138,9 +138,6 @@ static void unknown_ops(void)
 		req.op = op;
 		refused(req, -EOPNOTSUPP);
 	}
-	req.op = TMEM_OP_REPORT;
-	req.addr = 17;
-	refused(req, -EOPNOTSUPP);
 }
 
 static void run_lengths(void)
@@ -259,7 +256,7 @@ static void answers_are_written(void)
 static void no_data(void)
 {
 	static const u8 ops[] = {
-		TMEM_OP_ATTACH, TMEM_OP_QUERY, TMEM_OP_GET,
+		TMEM_OP_ATTACH, TMEM_OP_REPORT, TMEM_OP_QUERY, TMEM_OP_GET,
 	};
 	struct tmem_req req;
 	unsigned int i;
@@ -282,6 +279,71 @@ static void no_data(void)
 	CHECK_EQ(req.done, 1);
 }
 
+static int attach_as(u64 features)
+{
+	struct tmem_attach at = {
+		.version = TMEM_ABI_VERSION,
+		.page_shift = PAGE_SHIFT,
+		.features = features,
+	};
+	struct tmem_req req = { .op = TMEM_OP_ATTACH };
+
+	memcpy(w.buf, &at, sizeof(at));
+	return run(w.c[0], &req);
+}
+
+static int report(const struct tmem_report *rep)
+{
+	struct tmem_req req = { .op = TMEM_OP_REPORT };
+
+	memcpy(w.buf, rep, sizeof(*rep));
+	return run(w.c[0], &req);
+}
+
+/* The last good report stays, and goes with its epoch */
+static void reports(void)
+{
+	static const struct tmem_report good = {
+		.total = 1000, .floor = 1000, .estimate = TMEM_REPORT_MAX,
+		.target = 900, .misses = 7, .pressure = 1000, .confidence = 100,
+	};
+	struct tmem_report bad[9], got;
+	struct tstore_client_stats stats;
+	unsigned int i;
+
+	world_open(16, 16);
+	CHECK_EQ(report(&good), -EPERM);
+	CHECK_EQ(attach_as(TMEM_FEATURES), 0);
+	CHECK_EQ(report(&good), 0);
+	memcpy(&got, w.buf, sizeof(got));
+	CHECK_EQ(got.grant, 900);
+	got.grant = 0;
+	CHECK(!memcmp(&got, &good, sizeof(got)));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		bad[i] = good;
+	bad[0].total = 0;
+	bad[1].total = TMEM_REPORT_MAX + 1;
+	bad[2].floor = 1001;
+	bad[3].estimate = TMEM_REPORT_MAX + 1;
+	bad[4].target = ~0ull;
+	bad[5].misses = TMEM_REPORT_MAX + 1;
+	bad[6].pressure = 1001;
+	bad[7].confidence = 101;
+	bad[8].grant = 1;
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK_EQ(report(&bad[i]), -EINVAL);
+	bad[8] = good;
+	bad[8].reserved = 1;
+	CHECK_EQ(report(&bad[8]), -EINVAL);
+	tstore_client_stats(w.c[0], &stats);
+	CHECK_EQ(stats.report.estimate, TMEM_REPORT_MAX);
+	CHECK_EQ(stats.report.grant, 900);
+	CHECK_EQ(attach_as(TMEM_FEATURE_PERSISTENT), 0);
+	tstore_client_stats(w.c[0], &stats);
+	CHECK_EQ(stats.report.total, 0);
+	CHECK_EQ(report(&good), -EPERM);
+}
+
 const struct scenario unit_bad[] = {
 	SCENARIO(unused_fields),
 	SCENARIO(unknown_ops),
@@ -291,6 +353,7 @@ const struct scenario unit_bad[] = {
 	SCENARIO(pool_flags),
 	SCENARIO(answers_are_written),
 	SCENARIO(no_data),
+	SCENARIO(reports),
 };
 
 const unsigned int nr_unit_bad = ARRAY_SIZE(unit_bad);
