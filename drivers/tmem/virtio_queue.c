@@ -57,7 +57,8 @@ static bool has_pages(const struct tmem_req *req)
 /* Does it have data that is not in pages of its own? */
 static bool has_record(const struct tmem_req *req)
 {
-	return req->op == TMEM_OP_ATTACH || req->op == TMEM_OP_QUERY;
+	return req->op == TMEM_OP_ATTACH || req->op == TMEM_OP_REPORT ||
+	       req->op == TMEM_OP_QUERY;
 }
 
 static u64 nr_pieces(struct virtio_tmem *vt, const struct tmem_req *req)
@@ -65,7 +66,7 @@ static u64 nr_pieces(struct virtio_tmem *vt, const struct tmem_req *req)
 	if (has_pages(req))
 		return DIV_ROUND_UP_ULL((u64)req->nr_pages << PAGE_SHIFT,
 					vt->max_bytes);
-	return req->op == TMEM_OP_ATTACH ? 2 : req->op == TMEM_OP_QUERY;
+	return !has_record(req) ? 0 : req->op == TMEM_OP_QUERY ? 1 : 2;
 }
 
 /* The pages of a run are those of one folio: one piece, unless it is too long */
@@ -97,6 +98,10 @@ static void lay_out(struct virtio_tmem *vt, struct virtio_tmem_buf *buf,
 			memcpy(&buf->asked, page_address(ios[i].page),
 			       sizeof(buf->asked));
 			sg_set_buf(sg++, &buf->asked, sizeof(buf->asked));
+		} else if (ios[i].req.op == TMEM_OP_REPORT) {
+			memcpy(&buf->told, page_address(ios[i].page),
+			       sizeof(buf->told));
+			sg_set_buf(sg++, &buf->told, sizeof(buf->told));
 		}
 	}
 	sg_mark_end(sg - 1);
@@ -108,6 +113,8 @@ static void lay_out(struct virtio_tmem *vt, struct virtio_tmem_buf *buf,
 			sg = add_pages(vt, sg, &ios[i]);
 		else if (ios[i].req.op == TMEM_OP_ATTACH)
 			sg_set_buf(sg++, &buf->attach, sizeof(buf->attach));
+		else if (ios[i].req.op == TMEM_OP_REPORT)
+			sg_set_buf(sg++, &buf->report, sizeof(buf->report));
 		else if (ios[i].req.op == TMEM_OP_QUERY)
 			sg_set_buf(sg++, &buf->query, sizeof(buf->query));
 	}
@@ -151,6 +158,9 @@ static void take_record(struct virtio_tmem_buf *buf, const struct tmem_io *io)
 	if (io->req.op == TMEM_OP_ATTACH)
 		memcpy(page_address(io->page), &buf->attach,
 		       sizeof(buf->attach));
+	else if (io->req.op == TMEM_OP_REPORT)
+		memcpy(page_address(io->page), &buf->report,
+		       sizeof(buf->report));
 	else
 		memcpy(page_address(io->page), &buf->query, sizeof(buf->query));
 }

@@ -42,8 +42,10 @@ enum virtio_tmem_count {
  * @head: what the buffer begins with
  * @reqs: the requests, right behind it
  * @asked: data of an attach, to the store
+ * @told: data of a report, to the store
  * @answers: one for each request
  * @attach: data of an attach, from the store
+ * @report: data of a report, from the store
  * @query: data of a query
  */
 struct virtio_tmem_buf {
@@ -57,13 +59,17 @@ struct virtio_tmem_buf {
 	/* Read by the device */
 	struct virtio_tmem_head head ____cacheline_aligned;
 	struct tmem_req reqs[VIRTIO_TMEM_MAX_REQUESTS];
-	struct tmem_attach asked;
+	union {
+		struct tmem_attach asked;
+		struct tmem_report told;
+	};
 
 	/* Written by the device */
 	struct virtio_tmem_answer answers[VIRTIO_TMEM_MAX_REQUESTS]
 		____cacheline_aligned;
 	union {
 		struct tmem_attach attach;
+		struct tmem_report report;
 		struct tmem_query query;
 	};
 };

@@ -84,6 +84,10 @@ static void data_bytes(const struct tmem_req *req, u64 *in, u64 *out)
 		*in = sizeof(struct tmem_attach);
 		*out = sizeof(struct tmem_attach);
 		break;
+	case TMEM_OP_REPORT:
+		*in = sizeof(struct tmem_report);
+		*out = sizeof(struct tmem_report);
+		break;
 	case TMEM_OP_QUERY:
 		*out = sizeof(struct tmem_query);
 		break;
@@ -155,7 +159,8 @@ static void attach_limit(const struct client *client)
 static void request_serve(struct client *client, struct tmem_req *req,
 			  struct cursor *in, struct cursor *out)
 {
-	bool small = req->op == TMEM_OP_ATTACH || req->op == TMEM_OP_QUERY;
+	bool small = req->op == TMEM_OP_ATTACH || req->op == TMEM_OP_REPORT ||
+		     req->op == TMEM_OP_QUERY;
 	u64 bytes_in, bytes_out;
 	void *data = NULL;
 

@@ -27,7 +27,7 @@
 static bool op_writes(const struct tmem_req *req)
 {
     return req->op == TMEM_OP_GET || req->op == TMEM_OP_ATTACH ||
-           req->op == TMEM_OP_QUERY;
+           req->op == TMEM_OP_REPORT || req->op == TMEM_OP_QUERY;
 }
 
 static bool op_has_pages(const struct tmem_req *req)

@@ -345,6 +345,8 @@ static void data_bytes(const struct front_io *io, u32 *in, u32 *out)
 		*out = io->req.nr_pages * PAGE_SIZE;
 	else if (io->req.op == TMEM_OP_ATTACH)
 		*in = *out = sizeof(struct tmem_attach);
+	else if (io->req.op == TMEM_OP_REPORT)
+		*in = *out = sizeof(struct tmem_report);
 	else if (io->req.op == TMEM_OP_QUERY)
 		*out = sizeof(struct tmem_query);
 }

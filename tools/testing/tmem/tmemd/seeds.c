@@ -54,10 +54,12 @@ static void ring(unsigned int nr, u8 op, bool indirect)
 				    TMEM_FEATURES, 0, 0, 0, { 0 } };
 	desc[0] = (struct vring_desc){ ROOM, 8 + 5 * 64, VRING_DESC_F_NEXT, 1 };
 	desc[1] = (struct vring_desc){ 2 * ROOM,
-				       64 + (op == TMEM_OP_PUT ? 8192 : 0),
+				       64 + (op == TMEM_OP_PUT ? 8192 : 0) +
+				       (op == TMEM_OP_REPORT ? 128 : 0),
 				       VRING_DESC_F_NEXT, 2 };
 	desc[2] = (struct vring_desc){ 5 * ROOM, 40 + 64 +
 				       (op == TMEM_OP_GET ? 8192 : 0) +
+				       (op == TMEM_OP_REPORT ? 128 : 0) +
 				       (op == TMEM_OP_QUERY ? 64 : 0),
 				       VRING_DESC_F_WRITE, 0 };
 	if (indirect) {
