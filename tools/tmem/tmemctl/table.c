@@ -126,6 +126,13 @@ void print_client(struct json_object *c)
 	else
 		line("hswap", flag_of(c, "hswap") ? "on" : "off");
 	line("target", target_text(text, c));
+	if (part_of(c, "memory")) {
+		size_line("memory", number_of(part_of(c, "memory"), "total"));
+		size_line("working set",
+			  number_of(part_of(c, "memory"), "estimate"));
+		size_line("memory wanted",
+			  number_of(part_of(c, "memory"), "target"));
+	}
 	size_line("held", number_of(c, "charged"));
 	pages_line("ephemeral", c, "ephemeral_pages");
 	pages_line("persistent", c, "persistent_pages");

@@ -102,6 +102,22 @@ static struct json_object *refusals(const struct tstore_client_stats *stats)
 	return all;
 }
 
+/* What it said of its own memory */
+static struct json_object *memory(const struct tmem_report *report)
+{
+	struct json_object *all = json_object_new_object();
+
+	add_pages(all, "total", report->total);
+	add_pages(all, "floor", report->floor);
+	add_pages(all, "estimate", report->estimate);
+	add_pages(all, "target", report->target);
+	add_pages(all, "grant", report->grant);
+	add_number(all, "misses_per_second", report->misses);
+	add_number(all, "pressure_per_mille", report->pressure);
+	add_number(all, "confidence_percent", report->confidence);
+	return all;
+}
+
 /**
  * report_client() - how a client is
  * @c: the client
@@ -130,6 +146,8 @@ struct json_object *report_client(const struct client *c)
 	add_number(all, "persistent_pages", stats.persistent);
 	add_number(all, "charged", stats.bytes);
 	add_pages(all, "target", stats.target);
+	if (stats.report.total)
+		json_object_object_add(all, "memory", memory(&stats.report));
 	add_number(all, "evicted", stats.evicted);
 	add_number(all, "memory", balloon_memory(c, &resident));
 	add_number(all, "memory_goal", c->state->memory);
