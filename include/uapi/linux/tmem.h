@@ -30,7 +30,8 @@
  *	with the TMEM_POOL_* flags in @index and, for a shared one, its uuid in
  *	object[0] and object[1].  Creating a pool that exists with the same
  *	flags and uuid is a success, so that a request may be replayed.
- * @TMEM_OP_POOL_DESTROY: destroy a pool and all it holds.
+ * @TMEM_OP_POOL_DESTROY: destroy a pool and all it holds; leave a shared one,
+ *	which is destroyed when its last member has left.
  * @TMEM_OP_PUT: store a run.  Persistent: all of it or none.  Ephemeral: a
  *	prefix, whose length is in @done.  A page that was not stored is no
  *	longer in the pool, whatever it held under that key before.
@@ -63,7 +64,11 @@ enum tmem_opcode {
 #define TMEM_REQ_LIST		(1 << 0)
 #define TMEM_REQ_FLAGS		TMEM_REQ_LIST
 
-/* Pool flags, in the index field of TMEM_OP_POOL_CREATE */
+/*
+ * Pool flags, in the index field of TMEM_OP_POOL_CREATE.  A shared pool is
+ * ephemeral; the sixteen bytes of its uuid are in object[0] and object[1].  Only
+ * clients that the host has authorised may join it.
+ */
 #define TMEM_POOL_PERSISTENT	(1 << 0)
 #define TMEM_POOL_SHARED	(1 << 1)
 #define TMEM_POOL_FLAGS		(TMEM_POOL_PERSISTENT | TMEM_POOL_SHARED)
@@ -130,7 +135,7 @@ struct tmem_attach {
 /**
  * struct tmem_query - the page of TMEM_OP_QUERY
  * @limit: most pages that the client may keep in the store
- * @ephemeral: pages in its ephemeral pools
+ * @ephemeral: pages in its ephemeral pools, but for shared ones
  * @persistent: pages in its persistent pools
  * @pools: number of its pools
  * @reserved: zero

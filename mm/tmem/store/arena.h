@@ -11,7 +11,7 @@
 
 /* The first word of an arena that holds a store, and how it is laid out */
 #define TSTORE_MAGIC		0x65726f7473746d74ULL	/* "tmstore" */
-#define TSTORE_ARENA_VERSION	1
+#define TSTORE_ARENA_VERSION	2
 
 /* No page or object: an impossible handle */
 #define TSTORE_NONE		(~0U)
@@ -29,6 +29,7 @@
 
 /* Frames are 32-bit numbers and so are the objects that fill them */
 #define TSTORE_MAX_FRAMES	0x2000000U
+#define TSTORE_MAX_SHARED	0xffffU
 #define TSTORE_MAX_SLOTS	1600U	/* for a hundred frames */
 
 /* Pages of an object that may be solo pages: see tstore_key_solo() */
@@ -85,6 +86,7 @@ static_assert(TSTORE_SOLO_PAGES <= TSTORE_SLICE, "flushed in one slice");
  * @version: I: TSTORE_ARENA_VERSION
  * @page_shift: I
  * @dedup: I: so the arena has a hash of contents
+ * @max_shared: I: of the clients, those that are shared pools
  * @bytes: I: of the arena
  * @seed: I
  * @nr_frames: I
@@ -98,8 +100,9 @@ static_assert(TSTORE_SOLO_PAGES <= TSTORE_SLICE, "flushed in one slice");
 struct tstore_super {
 	u64 magic;
 	u32 version;
-	u16 page_shift;
-	u16 dedup;
+	u8 page_shift;
+	u8 dedup;
+	u16 max_shared;
 	u64 bytes;
 	u64 seed;
 	u32 nr_frames;

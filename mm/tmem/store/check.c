@@ -37,7 +37,7 @@ static u64 tstore_key_of(struct tstore *s, const struct tstore_page *page,
 	key->client = &s->clients[key->number / s->max_pools];
 	key->pool = &key->client->pools[key->number % s->max_pools];
 	key->ident = *key->pool->ident;
-	key->drain = false;
+	key->held = false;
 	tstore_key_hash(s, key);
 	return index;
 }
@@ -297,6 +297,11 @@ static const char *tstore_check_pool_locked(struct tstore *s,
 	env_assert_held(&c->L4_lock);
 	if (pool->dying)
 		return "pool is still dying";
+	if (pool->requests)
+		return "request that has not ended";
+	if (pool->shared ? !(*pool->ident & TSTORE_IDENT_SHARED) || pages :
+			   *pool->ident & TSTORE_IDENT_SHARED)
+		return "pool is shared, or is not, but should be";
 	if (!*pool->ident && o != TSTORE_NONE)
 		return "dead pool has objects";
 	while (o != TSTORE_NONE) {
@@ -340,6 +345,50 @@ static const char *tstore_check_clients(struct tstore *s,
 		t->persistent += c->charged[TSTORE_PERSISTENT];
 		spin_unlock(&c->L4_lock);
 	}
+	return bad;
+}
+
+static u32 tstore_check_members(struct tstore *s, struct tstore_client *shared)
+{
+	struct tstore_client *c;
+	u32 i, id, nr = 0;
+
+	for (i = 0; i < s->max_clients; i++) {
+		c = &s->clients[i];
+		spin_lock(&c->L4_lock);
+		for (id = 0; c->pools && id < s->max_pools; id++)
+			nr += c->pools[id].shared == shared;
+		spin_unlock(&c->L4_lock);
+	}
+	return nr;
+}
+
+static const char *tstore_check_shared(struct tstore *s)
+{
+	struct tstore_client *c;
+	const char *bad = NULL;
+	u32 i, j, may = 0;
+
+	spin_lock(&s->L1_lock);
+	for (i = 0; i < s->max_clients && !bad; i++) {
+		c = &s->clients[i];
+		if (!c->shared) {
+			if (tstore_check_members(s, c))
+				bad = "member of a pool that is not shared";
+			continue;
+		}
+		for (j = 0, may = 0; j < s->max_clients; j++)
+			may += c->shared->may[j];
+		if (may != c->shared->allowed)
+			bad = "shared pool is wrong about who may join";
+		if (!may && !c->shared->members)
+			bad = "shared pool of nobody";
+		if (tstore_check_members(s, c) != c->shared->members)
+			bad = "shared pool is wrong about its members";
+		if (!*c->pools[0].ident != !c->shared->members)
+			bad = "shared pool without members, or dead with some";
+	}
+	spin_unlock(&s->L1_lock);
 	return bad;
 }
 
@@ -433,6 +482,8 @@ const char *tstore_check(struct tstore *s)
 	if (!bad)
 		bad = tstore_check_clients(s, &t);
 	if (!bad)
+		bad = tstore_check_shared(s);
+	if (!bad)
 		bad = tstore_check_banks(s, &t);
 	if (bad)
 		return bad;
@@ -477,5 +528,6 @@ bool tstore_peek(struct tstore_client *c, u32 pool, const u64 *name, u64 index)
 	there = *tstore_page_find_locked(c->store, sh, &key, index) !=
 		TSTORE_NONE;
 	spin_unlock(&sh->L2_lock);
+	tstore_key_end(&key);
 	return there;
 }

@@ -6,7 +6,8 @@
  * any more; every shard is locked once, so that whoever found it before has
  * let go of it; what it holds is dropped, in slices.  Until that is over its
  * id is busy.  An attach does this to all pools of the client before it gives
- * out the new epoch.
+ * out the new epoch.  For a pool that is shared the latter two are that the
+ * client leaves it, see shared.c.
  */
 #include "private.h"
 
@@ -78,6 +79,23 @@ void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
 	spin_unlock(&c->L4_lock);
 }
 
+/* The opposite: takes what is to be freed */
+void tstore_client_strip_locked(struct tstore_client *c,
+				struct tstore_pool **pools,
+				struct tstore_ghost **ghost)
+{
+	env_assert_held(&c->store->L1_lock);
+	spin_lock(&c->L4_lock);
+	*pools = c->pools;
+	c->pools = NULL;
+	spin_unlock(&c->L4_lock);
+	spin_lock(&c->L8_lock);
+	*ghost = c->ghost;
+	c->ghost = NULL;
+	spin_unlock(&c->L8_lock);
+	env_write_once(c->rec->used, 0);
+}
+
 /**
  * tstore_client_create() - add a client
  * @s: the store
@@ -103,7 +121,7 @@ int tstore_client_create(struct tstore *s, u64 limit,
 		return err;
 
 	spin_lock(&s->L1_lock);
-	for (i = 0; i < s->max_clients && !c; i++)
+	for (i = 0; i < s->max_clients - s->max_shared && !c; i++)
 		if (!s->records[i].used)
 			c = &s->clients[i];
 	if (c) {
@@ -154,7 +172,7 @@ struct tstore_client *tstore_client_find(struct tstore *s, u64 tag)
 {
 	u32 i;
 
-	for (i = 0; i < s->max_clients; i++)
+	for (i = 0; i < s->max_clients - s->max_shared; i++)
 		if (s->records[i].used && s->records[i].tag == tag)
 			return &s->clients[i];
 	return NULL;
@@ -164,7 +182,7 @@ struct tstore_client *tstore_client_find(struct tstore *s, u64 tag)
  * Makes a pool invisible, or takes over one whose end was stopped; its ident,
  * or 0 if there is nothing to drain
  */
-static u32 tstore_pool_kill(struct tstore_client *c, u32 id)
+u32 tstore_pool_kill(struct tstore_client *c, u32 id)
 {
 	struct tstore_pool *pool = &c->pools[id];
 	u32 ident;
@@ -180,23 +198,44 @@ static u32 tstore_pool_kill(struct tstore_client *c, u32 id)
 	}
 	pool->stopped = false;
 	spin_unlock(&c->L4_lock);
-	if (ident)
-		tstore_shards_cycle(c->store);
 	return ident;
 }
 
-/* Second half of a pool's death, for whoever killed it; false: stopped */
-static bool tstore_pool_bury(struct tstore_client *c, u32 id, u32 ident,
-			     struct tstore_work *work)
+static void tstore_pool_buried(struct tstore_client *c, u32 id, bool over)
 {
-	bool over = tstore_pool_drain(c->store, c, id, ident, work);
-
 	spin_lock(&c->L4_lock);
 	if (over)
 		c->pools[id].dying = 0;
 	else
 		c->pools[id].stopped = true;
 	spin_unlock(&c->L4_lock);
+}
+
+/*
+ * The rest of the death of a pool that has pages of its own, for whoever killed
+ * it; false: stopped
+ */
+bool tstore_pool_bury(struct tstore_client *c, u32 id, u32 ident,
+		      struct tstore_work *work)
+{
+	bool over;
+
+	tstore_shards_cycle(c->store);
+	over = tstore_pool_drain(c->store, c, id, ident, work);
+	tstore_pool_buried(c, id, over);
+	return over;
+}
+
+/* The same for any pool */
+bool tstore_pool_end(struct tstore_client *c, u32 id, u32 ident,
+		     struct tstore_work *work)
+{
+	bool over;
+
+	if (!(ident & TSTORE_IDENT_SHARED))
+		return tstore_pool_bury(c, id, ident, work);
+	over = tstore_shared_leave(c, id, work);
+	tstore_pool_buried(c, id, over);
 	return over;
 }
 
@@ -222,7 +261,7 @@ bool tstore_pools_destroy(struct tstore_client *c, struct tstore_work *work)
 	for (id = 0; id < c->store->max_pools; id++) {
 		while (tstore_pool_busy(c, id)) {
 			ident = tstore_pool_kill(c, id);
-			if (ident && !tstore_pool_bury(c, id, ident, work))
+			if (ident && !tstore_pool_end(c, id, ident, work))
 				return false;
 			if (ident)
 				continue;
@@ -267,20 +306,12 @@ void tstore_client_destroy(struct tstore_client *c)
 
 	while (!tstore_client_clear(c))
 		env_relax();
-	spin_lock(&c->L4_lock);
-	pools = c->pools;
-	c->pools = NULL;
-	spin_unlock(&c->L4_lock);
-	spin_lock(&c->L8_lock);
-	ghost = c->ghost;
-	c->ghost = NULL;
-	spin_unlock(&c->L8_lock);
+	tstore_shared_forget(c);
+	spin_lock(&s->L1_lock);
+	tstore_client_strip_locked(c, &pools, &ghost);
+	spin_unlock(&s->L1_lock);
 	env_free(pools);
 	tstore_ghost_destroy(ghost);
-
-	spin_lock(&s->L1_lock);
-	env_write_once(c->rec->used, 0);
-	spin_unlock(&s->L1_lock);
 }
 
 /**
@@ -396,7 +427,8 @@ int tstore_client_pool(struct tstore_client *c, u32 id)
 	ident = env_read_once(*c->pools[id].ident);
 	if (!ident)
 		return -ENXIO;
-	return ident & TSTORE_IDENT_PERSISTENT ? TMEM_POOL_PERSISTENT : 0;
+	return (ident & TSTORE_IDENT_PERSISTENT ? TMEM_POOL_PERSISTENT : 0) |
+	       (ident & TSTORE_IDENT_SHARED ? TMEM_POOL_SHARED : 0);
 }
 
 static bool tstore_attach_valid(const struct tmem_attach *at)
@@ -539,8 +571,9 @@ int tstore_report(struct tstore_client *c,
 	return 0;
 }
 
-static int tstore_pool_create_locked(struct tstore_client *c, u32 id,
-				     u32 ident)
+/* @shared: what has its pages if it is shared, or NULL */
+int tstore_pool_create_locked(struct tstore_client *c, u32 id, u32 ident,
+			      struct tstore_client *shared)
 {
 	struct tstore_pool *pool = &c->pools[id];
 
@@ -550,14 +583,22 @@ static int tstore_pool_create_locked(struct tstore_client *c, u32 id,
 	if (c->attaching || pool->dying)
 		return -EBUSY;
 	if (*pool->ident)
-		return (*pool->ident ^ ident) & TSTORE_IDENT_PERSISTENT ?
-		       -EEXIST : 0;
+		return (*pool->ident ^ ident) & TSTORE_IDENT_PERSISTENT ||
+		       pool->shared != shared ? -EEXIST : 0;
 	if (ident & TSTORE_IDENT_PERSISTENT &&
 	    !(c->rec->features & TMEM_FEATURE_PERSISTENT))
 		return -EPERM;
 	c->nr_pools++;
+	pool->shared = shared;
 	env_write_once(*pool->ident, ident);
 	return 0;
+}
+
+/* Makes the ident of a pool that is to be, but for its kind */
+u32 tstore_instance_locked(struct tstore *s)
+{
+	env_assert_held(&s->L1_lock);
+	return ++s->super->instances << TSTORE_IDENT_SHIFT | TSTORE_IDENT_LIVE;
 }
 
 /* TMEM_OP_POOL_CREATE */
@@ -566,25 +607,24 @@ int tstore_pool_create(struct tstore_client *c, const struct tmem_req *req,
 		       struct tstore_work *work __always_unused)
 {
 	struct tstore *s = c->store;
-	u32 ident = TSTORE_IDENT_LIVE;
+	u32 ident;
 	int err;
 
 	if (req->pool >= s->max_pools || req->index & ~(u64)TMEM_POOL_FLAGS ||
 	    req->object[2])
 		return -EINVAL;
-	/* nobody can authorise one yet */
 	if (req->index & TMEM_POOL_SHARED)
-		return -EPERM;
+		return tstore_shared_join(c, req);
 	if (req->object[0] || req->object[1])
 		return -EINVAL;
-	if (req->index & TMEM_POOL_PERSISTENT)
-		ident |= TSTORE_IDENT_PERSISTENT;
 
 	spin_lock(&s->L1_lock);
-	ident |= ++s->super->instances << TSTORE_IDENT_SHIFT;
+	ident = tstore_instance_locked(s);
 	spin_unlock(&s->L1_lock);
+	if (req->index & TMEM_POOL_PERSISTENT)
+		ident |= TSTORE_IDENT_PERSISTENT;
 	spin_lock(&c->L4_lock);
-	err = tstore_pool_create_locked(c, req->pool, ident);
+	err = tstore_pool_create_locked(c, req->pool, ident, NULL);
 	spin_unlock(&c->L4_lock);
 	return err;
 }
@@ -600,11 +640,14 @@ int tstore_pool_destroy(struct tstore_client *c, const struct tmem_req *req,
 	ident = tstore_pool_kill(c, req->pool);
 	if (!ident)	/* an attach has taken it over if this was stopped */
 		return work->done ? 0 : -ENXIO;
-	return tstore_pool_bury(c, req->pool, ident, work) ?
+	return tstore_pool_end(c, req->pool, ident, work) ?
 	       0 : TSTORE_STOPPED;
 }
 
-/* What a request for pages is about; -ENXIO if it names no pool */
+/*
+ * What a request for pages is about, until tstore_key_end(); -ENXIO if it names
+ * no pool
+ */
 int tstore_key_init(struct tstore_client *c, const struct tmem_req *req,
 		    struct tstore_key *key)
 {
@@ -617,11 +660,14 @@ int tstore_key_init(struct tstore_client *c, const struct tmem_req *req,
 	key->ident = env_read_once(*key->pool->ident);
 	if (!key->ident)
 		return -ENXIO;
+	key->asker = c;
 	key->number = (u32)(c - s->clients) * s->max_pools + req->pool;
-	key->drain = false;
+	key->held = false;
 	key->name[0] = req->object[0];
 	key->name[1] = req->object[1];
 	key->name[2] = req->object[2];
+	if (tstore_key_shared(key) && tstore_shared_enter(key))
+		return -ENXIO;
 	tstore_key_hash(s, key);
 	return 0;
 }

@@ -253,22 +253,12 @@ bool tstore_ghost_samples(struct tstore_ghost *g, u64 hash)
 	return !(hash >> 1 >> (63 - env_read_once(g->shift)));
 }
 
-/**
- * tstore_ghost_put() - a page comes into the store
- * @g: the ghost cache
- * @hash: of the page's full name
- *
- * Also one that is refused for want of room: what if there had been some?
- */
-void tstore_ghost_put(struct tstore_ghost *g, u64 hash)
+/* A page is the newest one, whether it was remembered or not */
+static void ghost_add(struct tstore_ghost *g, u64 hash)
 {
-	u32 *link;
+	u32 *link = ghost_find(g, hash);
 	u32 p;
 
-	if (!tstore_ghost_samples(g, hash))
-		return;
-	g->puts += 1ULL << g->shift;
-	link = ghost_find(g, hash);
 	if (*link == NONE && g->free == NONE) {
 		ghost_halve(g);
 		if (!tstore_ghost_samples(g, hash) || g->free == NONE)
@@ -290,6 +280,34 @@ void tstore_ghost_put(struct tstore_ghost *g, u64 hash)
 	if (g->holes)
 		ghost_fill_hole(g);
 	ghost_take(g, g->end++, p);
+}
+
+/**
+ * tstore_ghost_put() - a page comes into the store
+ * @g: the ghost cache
+ * @hash: of the page's full name
+ *
+ * Also one that is refused for want of room: what if there had been some?
+ */
+void tstore_ghost_put(struct tstore_ghost *g, u64 hash)
+{
+	if (!tstore_ghost_samples(g, hash))
+		return;
+	g->puts += 1ULL << g->shift;
+	ghost_add(g, hash);
+}
+
+/**
+ * tstore_ghost_stay() - a page that was got has not left
+ * @g: the ghost cache
+ * @hash: of the page's full name
+ *
+ * As if it had come again at once, but for the count of puts.
+ */
+void tstore_ghost_stay(struct tstore_ghost *g, u64 hash)
+{
+	if (tstore_ghost_samples(g, hash))
+		ghost_add(g, hash);
 }
 
 /**

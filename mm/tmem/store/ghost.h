@@ -27,6 +27,7 @@ void tstore_ghost_destroy(struct tstore_ghost *g);
 
 bool tstore_ghost_samples(struct tstore_ghost *g, u64 hash);
 void tstore_ghost_put(struct tstore_ghost *g, u64 hash);
+void tstore_ghost_stay(struct tstore_ghost *g, u64 hash);
 void tstore_ghost_get(struct tstore_ghost *g, u64 hash);
 void tstore_ghost_flush(struct tstore_ghost *g, u64 hash);
 

@@ -530,7 +530,7 @@ bool tstore_pool_drain(struct tstore *s, struct tstore_client *c, u32 id,
 		.pool = &c->pools[id],
 		.ident = ident,
 		.number = (u32)(c - s->clients) * s->max_pools + id,
-		.drain = true,
+		.held = true,
 	};
 	struct tstore_object *obj;
 

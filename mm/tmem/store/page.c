@@ -199,6 +199,20 @@ void tstore_queue_del_locked(struct tstore *s, struct tstore_client *c, u32 p)
 		c->oldest = page->qnext;
 }
 
+/* Pages that have been got are the last ones to go: they may be wanted again */
+void tstore_queue_renew(struct tstore *s, struct tstore_client *c,
+			const u32 *pages, u32 nr)
+{
+	u32 i;
+
+	spin_lock(&c->L4_lock);
+	for (i = 0; i < nr; i++) {
+		tstore_queue_del_locked(s, c, pages[i]);
+		tstore_queue_add_locked(s, c, pages[i]);
+	}
+	spin_unlock(&c->L4_lock);
+}
+
 /* First half of a page's removal: from here on it is not found */
 u32 tstore_page_unhash_locked(struct tstore *s, struct tstore_shard *sh,
 			      u32 *link)

@@ -5,7 +5,8 @@
  * Locks, outermost first.  A lock is taken only while all held ones are of
  * lower levels, and never two of one level:
  *
- *	L1_lock	store	the table of clients, the epoch and instance counters
+ *	L1_lock	store	the table of clients, the epoch and instance counters,
+ *			shared pools and who may be, and is, in them
  *	L2_lock	shard	chains of the page hash, the pages on them, their frames
  *	L3_lock	oshard	chains of the object hash, the objects on them and the
  *			list of pages of each
@@ -114,7 +115,8 @@ enum tstore_kind {
  */
 #define TSTORE_IDENT_LIVE	0x1U
 #define TSTORE_IDENT_PERSISTENT	0x2U
-#define TSTORE_IDENT_SHIFT	2
+#define TSTORE_IDENT_SHARED	0x4U	/* its pages are elsewhere, see shared.c */
+#define TSTORE_IDENT_SHIFT	3
 
 struct tstore_pool {
 	u32 *ident;		/* L4 R: see above; lives in the head */
@@ -132,6 +134,8 @@ struct tstore_pool {
 				 * whoever drains it clears this, the id is busy
 				 */
 	bool stopped;		/* L4: it is dying, and nobody drains it */
+	struct tstore_client *shared;	/* L1 and L4: what has its pages, or NULL */
+	u32 requests;		/* L4: under way here, if it is shared */
 };
 
 enum tstore_reject {
@@ -139,6 +143,14 @@ enum tstore_reject {
 	TSTORE_REJECT_LIMIT,
 	TSTORE_REJECT_FROZEN,
 	TSTORE_REJECTS
+};
+
+/* A shared pool, which is one of the last clients of the table: see shared.c */
+struct tstore_shared {
+	u64 uuid[2];		/* I */
+	u32 members;		/* L1: pools of clients that are this one */
+	u32 allowed;		/* L1: clients that may join */
+	bool may[];		/* L1: by number of the client: is it one? */
 };
 
 struct tstore_key;
@@ -165,6 +177,7 @@ struct tstore_client {
 				/* L4: told of pages that leave, or NULL */
 	struct tstore_save *save;	/* L4: it is being saved, or NULL */
 	struct tstore_restore *restore;	/* L4: it is being restored, or NULL */
+	struct tstore_shared *shared;	/* L1: it is a shared pool, or NULL */
 	u64 reject[TSTORE_REJECTS];	/* L4 */
 	struct tmem_report report;	/* L4: the last one of this epoch */
 
@@ -194,7 +207,8 @@ struct tstore {
 	u32 nr_shards;		/* I: of each hash, a power of two */
 	u32 shard_buckets;	/* I */
 	u32 oshard_buckets;	/* I */
-	u32 max_clients;	/* I */
+	u32 max_clients;	/* I: shared pools included, */
+	u32 max_shared;		/* I: which are the last ones */
 	u32 max_pools;		/* I */
 	u64 seed;		/* I */
 	size_t metadata;	/* I: bytes of the arena before frames */
@@ -217,20 +231,25 @@ struct tstore {
 
 /**
  * struct tstore_key - an object as a request or an eviction names it
- * @client: whose
+ * @client: who has the page
  * @pool: its pool
- * @ident: the pool's ident when the request came in
- * @number: the pool's number in the store
+ * @asker: whose the request is: @client, unless the pool is shared
+ * @slot: if the pool is shared, the one of @asker that refers to it
+ * @ident: of the pool that the request names, when it came in
+ * @number: the number of @pool in the store
  * @name: the client's name for the object
  * @hash: of @number and @name
- * @drain: the pool is being drained, so it need not be alive
+ * @held: whether the pool is alive need not be asked: it is being drained, or is
+ *	shared and cannot go away
  */
 struct tstore_key {
 	struct tstore_client *client;
 	struct tstore_pool *pool;
+	struct tstore_client *asker;
+	struct tstore_pool *slot;
 	u32 ident;
 	u32 number;
-	bool drain;
+	bool held;
 	u64 name[3];
 	u64 hash;
 };
@@ -239,6 +258,11 @@ static inline enum tstore_kind tstore_key_kind(const struct tstore_key *key)
 {
 	return key->ident & TSTORE_IDENT_PERSISTENT ? TSTORE_PERSISTENT :
 						      TSTORE_EPHEMERAL;
+}
+
+static inline bool tstore_key_shared(const struct tstore_key *key)
+{
+	return key->ident & TSTORE_IDENT_SHARED;
 }
 
 /*
@@ -259,7 +283,7 @@ static inline u32 tstore_key_owner(const struct tstore_key *key, u64 index)
 /* Is the pool of this request still the one that it was? */
 static inline bool tstore_key_alive(const struct tstore_key *key)
 {
-	return key->drain || env_read_once(*key->pool->ident) == key->ident;
+	return key->held || env_read_once(*key->pool->ident) == key->ident;
 }
 
 static inline u64 tstore_mix(u64 h, u64 w)
@@ -407,6 +431,8 @@ void tstore_solo_add_locked(struct tstore_client *c, struct tstore_pool *pool,
 			    u32 p);
 void tstore_queue_add_locked(struct tstore *s, struct tstore_client *c, u32 p);
 void tstore_queue_del_locked(struct tstore *s, struct tstore_client *c, u32 p);
+void tstore_queue_renew(struct tstore *s, struct tstore_client *c,
+			const u32 *pages, u32 nr);
 u32 tstore_flush_few(struct tstore *s, const struct tstore_key *key,
 		     u64 index, u32 nr, u32 seq);
 void tstore_shards_cycle(struct tstore *s);
@@ -444,7 +470,15 @@ int tstore_client_alloc(struct tstore *s, struct tstore_pool **pools,
 			struct tstore_ghost **ghost);
 void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
 			 struct tstore_ghost *ghost);
+void tstore_client_strip_locked(struct tstore_client *c,
+				struct tstore_pool **pools,
+				struct tstore_ghost **ghost);
 void tstore_freeze_locked(struct tstore_client *c);
+u32 tstore_pool_kill(struct tstore_client *c, u32 id);
+bool tstore_pool_bury(struct tstore_client *c, u32 id, u32 ident,
+		      struct tstore_work *work);
+bool tstore_pool_end(struct tstore_client *c, u32 id, u32 ident,
+		     struct tstore_work *work);
 bool tstore_pools_destroy(struct tstore_client *c, struct tstore_work *work);
 int tstore_attach(struct tstore_client *c, const struct tmem_req *req,
 		  env_data_t data, struct tstore_work *work);
@@ -452,11 +486,29 @@ int tstore_query(struct tstore_client *c, const struct tmem_req *req,
 		 env_data_t data, struct tstore_work *work);
 int tstore_report(struct tstore_client *c, const struct tmem_req *req,
 		  env_data_t data, struct tstore_work *work);
+int tstore_pool_create_locked(struct tstore_client *c, u32 id, u32 ident,
+			      struct tstore_client *shared);
+u32 tstore_instance_locked(struct tstore *s);
 int tstore_pool_create(struct tstore_client *c, const struct tmem_req *req,
 		       env_data_t data, struct tstore_work *work);
 int tstore_pool_destroy(struct tstore_client *c, const struct tmem_req *req,
 			env_data_t data, struct tstore_work *work);
 int tstore_key_init(struct tstore_client *c, const struct tmem_req *req,
 		    struct tstore_key *key);
+
+/* shared.c: pools that several clients see */
+int tstore_shared_join(struct tstore_client *c, const struct tmem_req *req);
+bool tstore_shared_leave(struct tstore_client *c, u32 id,
+			 struct tstore_work *work);
+void tstore_shared_forget(struct tstore_client *c);
+int tstore_shared_enter(struct tstore_key *key);
+void tstore_shared_exit(const struct tstore_key *key);
+
+/* The request is over */
+static inline void tstore_key_end(const struct tstore_key *key)
+{
+	if (tstore_key_shared(key))
+		tstore_shared_exit(key);
+}
 
 #endif /* _TSTORE_PRIVATE_H */

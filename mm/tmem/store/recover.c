@@ -32,13 +32,19 @@ struct tstore_found {
 static void tstore_recover_idents(struct tstore *s)
 {
 	struct tstore_record *rec;
-	u32 i;
+	u32 *idents;
+	u32 i, id;
 
 	for (i = 0; i < s->max_clients; i++) {
 		rec = &s->records[i];
-		if (!rec->used || rec->restoring)
-			memset(s->idents + (size_t)i * s->max_pools, 0,
-			       s->max_pools * sizeof(*s->idents));
+		idents = s->idents + (size_t)i * s->max_pools;
+		/* whose members have to join anew: see shared.c */
+		if (i >= s->max_clients - s->max_shared)
+			env_write_once(rec->used, 0);
+		for (id = 0; id < s->max_pools; id++)
+			if (!rec->used || rec->restoring ||
+			    idents[id] & TSTORE_IDENT_SHARED)
+				idents[id] = 0;
 		/* as fresh as before the stream, which was not all there */
 		if (rec->restoring) {
 			rec->epoch = 0;
@@ -81,7 +87,7 @@ static bool tstore_recover_pool(struct tstore *s, struct tstore_key *key,
 		return false;
 	key->client = &s->clients[key->number / s->max_pools];
 	key->ident = s->idents[key->number];
-	key->drain = false;
+	key->held = false;
 	*live = key->ident;
 	if (*live)
 		key->pool = &key->client->pools[key->number % s->max_pools];
@@ -349,6 +355,7 @@ static int tstore_super_check(const struct tstore *s, u64 bytes)
 	    super->nr_frames != s->nr_frames ||
 	    super->nr_slots != s->nr_slots ||
 	    super->max_clients != s->max_clients ||
+	    super->max_shared != s->max_shared ||
 	    super->max_pools != s->max_pools)
 		return -EEXIST;
 	return 0;

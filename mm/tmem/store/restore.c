@@ -207,9 +207,10 @@ static int tstore_restore_key(struct tstore_restore *r, u8 op, u32 most,
 	req->seq = rec->seq;
 	if (tstore_key_init(r->client, req, key))
 		return TSTORE_DAMAGE_NO_POOL;
-	if (tstore_key_kind(key) != TSTORE_PERSISTENT)
-		return TSTORE_DAMAGE_EPHEMERAL;
-	return 0;
+	if (tstore_key_kind(key) == TSTORE_PERSISTENT)
+		return 0;
+	tstore_key_end(key);
+	return TSTORE_DAMAGE_EPHEMERAL;
 }
 
 static int tstore_restore_page(struct tstore_restore *r)
@@ -224,6 +225,7 @@ static int tstore_restore_page(struct tstore_restore *r)
 		return err;
 	r->end.pages++;
 	err = tstore_put(&key, &req, r->data, &work);
+	tstore_key_end(&key);
 	r->present += work.done;
 	return err;
 }
@@ -242,6 +244,7 @@ static int tstore_restore_flush(struct tstore_restore *r)
 	do {
 		err = tstore_flush(&key, &req, r->data, &work);
 	} while (err == TSTORE_STOPPED);
+	tstore_key_end(&key);
 	r->present -= work.done;
 	return err;
 }

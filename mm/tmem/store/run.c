@@ -267,7 +267,7 @@ static int tstore_put_begin_locked(struct tstore *s,
 	env_assert_held(&ps->sh->L2_lock);
 	if (!tstore_key_alive(ps->key))
 		return -ENXIO;
-	if (env_read_once(ps->key->client->frozen))
+	if (env_read_once(ps->key->asker->frozen))
 		return -EBUSY;
 	tstore_put_replace_locked(s, ps);
 	return 0;
@@ -424,7 +424,7 @@ int tstore_put(const struct tstore_key *key, const struct tmem_req *req,
 	if (!err)
 		return 0;
 
-	tstore_put_refused(key->client, err);
+	tstore_put_refused(key->asker, err);
 	if (persistent)
 		work->done = 0;
 	tstore_put_undo(s, key, req->index + work->done,
@@ -472,7 +472,7 @@ static int tstore_get_page_locked(struct tstore *s, struct tstore_shard *sh,
 static int tstore_get_slice(struct tstore *s, const struct tstore_key *key,
 			    u64 index, env_data_t data, u32 at, u32 *nr)
 {
-	bool exclusive = tstore_key_kind(key) == TSTORE_EPHEMERAL;
+	bool ephemeral = tstore_key_kind(key) == TSTORE_EPHEMERAL;
 	struct tstore_shard *sh = tstore_shard(s, key, index);
 	u32 home = tstore_shard_home(s, sh);
 	u32 pages[TSTORE_SLICE];
@@ -494,10 +494,14 @@ static int tstore_get_slice(struct tstore *s, const struct tstore_key *key,
 			env_data_unmap(dst);
 		if (err)
 			break;
-		if (exclusive)
-			pages[i] = tstore_page_unhash_locked(s, sh, link);
+		if (ephemeral)
+			pages[i] = tstore_key_shared(key) ? *link :
+				tstore_page_unhash_locked(s, sh, link);
 	}
-	if (exclusive && i)
+	/* a page of a private pool leaves, one of a shared pool does not */
+	if (ephemeral && i && tstore_key_shared(key))
+		tstore_queue_renew(s, key->client, pages, i);
+	else if (ephemeral && i)
 		tstore_page_drop_locked(s, sh, key, pages, i, home);
 	sh->stat[TSTORE_HITS] += i;
 	if (err == -ENOENT && !at && !i)
@@ -522,6 +526,8 @@ int tstore_get(const struct tstore_key *key, const struct tmem_req *req,
 	}
 	work->done = at;
 	tstore_note(key, req->index, at + (err == -ENOENT), tstore_ghost_get);
+	if (tstore_key_shared(key))
+		tstore_note(key, req->index, at, tstore_ghost_stay);
 	return at ? 0 : err;
 }
 

@@ -282,6 +282,14 @@ static void tstore_save_pool(struct tstore_save *sv, u32 id, u32 ident)
 	tstore_save_emit(sv);
 }
 
+/* The ident of a pool, or 0: shared pools are not taken along */
+static u32 tstore_save_ident(struct tstore_client *c, u32 id)
+{
+	u32 ident = env_read_once(*c->pools[id].ident);
+
+	return ident & TSTORE_IDENT_SHARED ? 0 : ident;
+}
+
 /* Tells which pools came and went; false if the buffer is too small for all */
 static bool tstore_save_pools(struct tstore_save *sv)
 {
@@ -289,7 +297,7 @@ static bool tstore_save_pools(struct tstore_save *sv)
 	u32 id, ident;
 
 	for (id = 0; id < c->store->max_pools; id++) {
-		ident = env_read_once(*c->pools[id].ident);
+		ident = tstore_save_ident(c, id);
 		if (ident == sv->told[id])
 			continue;
 		if (sv->left < 2 * sizeof(struct tstore_record_pool))
@@ -534,7 +542,7 @@ static int tstore_save_result(struct tstore_save *sv)
 	if (!sv->ended || sv->nr)
 		err = -EBUSY;
 	for (id = 0; id < c->store->max_pools; id++)
-		if (*c->pools[id].ident != sv->told[id])
+		if (tstore_save_ident(c, id) != sv->told[id])
 			err = -EBUSY;
 	spin_unlock(&c->L4_lock);
 	return err;

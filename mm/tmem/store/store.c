@@ -211,8 +211,9 @@ static int tstore_check_req(const struct tmem_req *req)
  * -EOPNOTSUPP:	no such operation here, or an ABI too old
  * -ENOTCONN:	a pool or a report before the first attach
  * -ENXIO:	no such pool
- * -EEXIST:	the pool exists with other flags
- * -EPERM:	a shared pool; a persistent one, or a report, without its feature
+ * -EEXIST:	the pool exists with other flags or another uuid
+ * -EPERM:	a shared pool without permission; a persistent one, or a report,
+ *		without its feature
  * -EBUSY:	the pool's last destruction or another attach is not over; the
  *		client is being restored; a put: it is frozen or being saved
  * -ENOENT:	a get of a page that is not there
@@ -265,8 +266,10 @@ bool tstore_execute_some(struct tstore_client *c, struct tmem_req *req,
 		err = op->control(c, &copy, data, work);
 	} else if (op->keyed) {
 		err = tstore_key_init(c, &copy, &key);
-		if (!err)
+		if (!err) {
 			err = op->keyed(&key, &copy, data, work);
+			tstore_key_end(&key);
+		}
 	} else {
 		err = -EOPNOTSUPP;
 	}
@@ -376,7 +379,8 @@ static int tstore_arena_init(struct tstore *s,
 u32 tstore_super_sum(const struct tstore_super *super)
 {
 	u64 h = tstore_mix(super->version,
-			   (u32)super->dedup << 16 | super->page_shift);
+			   (u32)super->max_shared << 16 |
+			   super->dedup << 8 | super->page_shift);
 
 	h = tstore_mix(h, super->bytes);
 	h = tstore_mix(h, super->seed);
@@ -395,6 +399,7 @@ static void tstore_super_init(struct tstore *s, u64 bytes)
 	super->version = TSTORE_ARENA_VERSION;
 	super->page_shift = PAGE_SHIFT;
 	super->dedup = s->dedup;
+	super->max_shared = s->max_shared;
 	super->bytes = bytes;
 	super->seed = s->seed;
 	super->nr_frames = s->nr_frames;
@@ -490,11 +495,14 @@ int tstore_alloc(const struct tstore_config *cfg, struct tstore **out)
 	s->max_pools = cfg->max_pools ? cfg->max_pools : TSTORE_DEFAULT_POOLS;
 	s->max_clients = cfg->max_clients ? cfg->max_clients :
 					    TSTORE_DEFAULT_CLIENTS;
+	s->max_clients += cfg->max_shared;
+	s->max_shared = cfg->max_shared;
 	s->ghosts = cfg->ghosts;
 	s->lasting = cfg->lasting;
 	s->dedup = cfg->dedup;
 	err = -EINVAL;
-	if ((u64)s->max_pools * s->max_clients >=
+	if (cfg->max_shared > TSTORE_MAX_SHARED ||
+	    (u64)s->max_pools * s->max_clients >=
 	    TSTORE_NONE >> TSTORE_SOLO_SHIFT)
 		goto err_free;
 	if (!tstore_codecs_init(s, cfg->codecs))

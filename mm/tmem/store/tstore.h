@@ -22,8 +22,9 @@
  * and as env_*:
  *	env_zalloc(bytes)	zeroed memory aligned for any type, or NULL;
  *				called only by tstore_create(),
- *				tstore_client_create(), tstore_save_begin() and
- *				tstore_restore_begin(), with no lock held
+ *				tstore_client_create(), tstore_client_allow(),
+ *				tstore_save_begin() and tstore_restore_begin(),
+ *				with no lock held
  *	env_free(ptr)		its opposite; NULL is allowed
  *	env_lock_init(l, level)	initialises a spinlock_t; @level is a constant
  *				of enum tstore_lock_level, for a host that
@@ -68,6 +69,7 @@ struct tstore_codec;
  * @bytes: size of @arena
  * @max_clients: most clients at one time; 0 for TSTORE_DEFAULT_CLIENTS
  * @max_pools: most pools of one client; 0 for TSTORE_DEFAULT_POOLS
+ * @max_shared: most shared pools at one time; 0: there are none
  * @ghosts: estimate for each client what it would gain by more, for policies
  *	that want to know; takes 300 KiB a client
  * @out: all frames are out at first, see tstore_give(): the store touches none
@@ -89,6 +91,7 @@ struct tstore_config {
 	size_t bytes;
 	unsigned int max_clients;
 	unsigned int max_pools;
+	unsigned int max_shared;
 	bool ghosts;
 	bool out;
 	bool lasting;
@@ -205,7 +208,7 @@ struct tstore_stats {
  * @limit: pages that it may keep
  * @target: frames that the last tstore_divide() found to be its due; 0 before
  *	the first one
- * @ephemeral: pages in its ephemeral pools
+ * @ephemeral: pages in its ephemeral pools, but for shared ones
  * @persistent: pages in its persistent pools
  * @bytes: what they cost, packed or not; the limit is about this
  * @pools: its pools
@@ -228,6 +231,24 @@ struct tstore_client_stats {
 	u64 reject_limit;
 	u64 reject_frozen;
 	struct tmem_report report;
+};
+
+/**
+ * struct tstore_shared_stats - a shared pool, and what a client is to it
+ * @uuid: its name
+ * @pages: that are in it
+ * @bytes: what they cost
+ * @evicted: pages that it had to give up
+ * @members: pools of clients that are this one
+ * @joined: one of these is the client's
+ */
+struct tstore_shared_stats {
+	u64 uuid[2];
+	u64 pages;
+	u64 bytes;
+	u64 evicted;
+	u32 members;
+	bool joined;
 };
 
 /* Room that tstore_save_next() needs: the longest record */
@@ -293,6 +314,13 @@ u32 tstore_client_evict(struct tstore_client *c, u32 nr);
 void tstore_client_stats(struct tstore_client *c,
 			 struct tstore_client_stats *out);
 int tstore_client_pool(struct tstore_client *c, u32 id);
+
+/* shared.c: who may join which shared pools */
+int tstore_client_allow(struct tstore_client *c, const u64 *uuid);
+int tstore_client_forbid(struct tstore_client *c, const u64 *uuid,
+			 bool *begun);
+bool tstore_client_shared(struct tstore_client *c, u32 *at,
+			  struct tstore_shared_stats *out);
 
 void tstore_execute(struct tstore_client *c, struct tmem_req *req,
 		    env_data_t data);

@@ -13,6 +13,7 @@
 
 #define FRAMES		48
 #define CLIENTS		2
+#define POOLS		4
 
 int LLVMFuzzerTestOneInput(const u8 *in, size_t len);
 
@@ -23,6 +24,7 @@ static struct {
 	struct tstore_client *c[CLIENTS];
 	struct env_data data;
 	u64 hash;
+	u64 joined[CLIENTS][POOLS];	/* by id: name of the shared pool */
 } f;
 
 static const struct tstore_codec * const codecs[] = { &tstore_lz4, NULL };
@@ -48,10 +50,15 @@ static void bytes(void *to, size_t n)
 /* What a page of this name contains, as far as it is fixed */
 static u64 name_tag(unsigned int client, const struct tmem_req *req, u32 i)
 {
+	int flags = tstore_client_pool(f.c[client], req->pool);
 	u64 h = client + 1;
 	unsigned int k;
 
-	h = h * 0x100000001b3ull ^ req->pool;
+	/* the members of a shared pool see the same */
+	if (flags > 0 && flags & TMEM_POOL_SHARED)
+		h = (h - client) << 32 ^ f.joined[client][req->pool];
+	else
+		h = h * 0x100000001b3ull ^ req->pool;
 	for (k = 0; k < 3; k++)
 		h = h * 0x100000001b3ull ^ req->object[k];
 	return h * 0x100000001b3ull ^ (req->index + i);
@@ -71,8 +78,9 @@ static struct tmem_req small_request(void)
 	req.index = bases[b >> 4 & 3] + (byte() & 31);
 	switch (req.op) {
 	case TMEM_OP_POOL_CREATE:
-		req.index = byte() & 3;
-		req.object[0] = 0;
+		b = byte();
+		req.index = b & 3;
+		req.object[0] = b & TMEM_POOL_SHARED ? 1 + (b >> 2 & 1) : 0;
 		break;
 	case TMEM_OP_PUT:
 	case TMEM_OP_GET:
@@ -141,6 +149,9 @@ static void one_request(unsigned int client, struct tmem_req req, bool sane)
 			if (!holds(pages + i * PAGE_SIZE,
 				   name_tag(client, &before, i)))
 				env_die("a get returned another page");
+	if (req.op == TMEM_OP_POOL_CREATE && !req.status &&
+	    req.index & TMEM_POOL_SHARED)
+		f.joined[client][req.pool] = req.object[0];
 	req.status = before.status;
 	req.done = before.done;
 	if (memcmp(&req, &before, sizeof(req)))
@@ -153,7 +164,8 @@ static void fuzz_open(void)
 		.arena = arena,
 		.bytes = sizeof(arena) - (byte() & 31) * 4096,
 		.max_clients = CLIENTS,
-		.max_pools = 4,
+		.max_pools = POOLS,
+		.max_shared = 1,
 		.seed = byte(),
 	};
 	struct tmem_req attach = { .op = TMEM_OP_ATTACH };
@@ -186,6 +198,21 @@ static void fuzz_open(void)
 	}
 }
 
+/* Of two names, of which one can be in use */
+static void let(unsigned int client, u8 how)
+{
+	u64 uuid[2] = { 1 + (how & 1), 0 };
+	bool begun = false;
+	int err;
+
+	if (how & 2)
+		err = tstore_client_allow(f.c[client], uuid);
+	else
+		err = tstore_client_forbid(f.c[client], uuid, &begun);
+	if (err && err != -ENOSPC && err != -ENOENT)
+		env_die("%d for who may join", err);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 {
 	struct tmem_req raw;
@@ -214,6 +241,9 @@ int LLVMFuzzerTestOneInput(const u8 *in, size_t len)
 			f.data.bad = byte();
 			if (f.data.bad & 0x40)
 				f.data.bad = ~0u;
+			break;
+		case 4:
+			let(client, byte());
 			break;
 		default:
 			one_request(client, small_request(), true);

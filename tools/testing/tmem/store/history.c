@@ -201,6 +201,48 @@ static void do_take(struct op *op)
 		perturb_fail("a frame that was taken is not out");
 }
 
+/* The pool of all guests, which they come to and leave in each way that there is */
+static void share(struct op *op, struct tstore_client *c, u32 id)
+{
+	static const u64 uuid[2] = { 5, 6 };
+	struct tmem_req create = {
+		.op = TMEM_OP_POOL_CREATE,
+		.pool = 1,
+		.object = { uuid[0], uuid[1] },
+		.index = TMEM_POOL_SHARED,
+	};
+	struct tmem_req destroy = { .op = TMEM_OP_POOL_DESTROY, .pool = 1 };
+	struct tmem_req run = { .op = TMEM_OP_PUT, .pool = 1, .nr_pages = op->nr };
+	unsigned int how = (op - history.ops) % 3;
+	unsigned char *buf = buf_of(op);
+	bool begun = false;
+	u32 i;
+
+	if (tstore_client_allow(c, uuid))
+		perturb_fail("a guest is not allowed in");
+	/* another one may just be the last to leave */
+	if (execute(c, &create, buf) == -EBUSY)
+		return;
+	if (create.status)
+		perturb_fail("a guest cannot join");
+	for (i = 0; i < op->nr; i++)
+		page_fill(buf + i * PAGE_SIZE, id);
+	execute(c, &run, buf);
+	run.op = TMEM_OP_GET;
+	execute(c, &run, buf);
+	for (i = 0; i < run.done; i++)
+		if (page_id(buf + i * PAGE_SIZE) <= GUEST_ID)
+			perturb_fail("a guest got what no guest has put");
+	if (how == 0 && execute(c, &destroy, buf))
+		perturb_fail("a guest cannot leave");
+	if (how == 1 && tstore_client_forbid(c, uuid, &begun))
+		perturb_fail("a guest cannot be thrown out");
+	if (how < 2 && execute(c, &run, buf) != -ENXIO)
+		perturb_fail("a guest that is out is in");
+	if (how == 1 && execute(c, &create, buf) != -EPERM)
+		perturb_fail("a guest that was thrown out is in again");
+}
+
 static void do_guest(struct op *op)
 {
 	struct tmem_req create = { .op = TMEM_OP_POOL_CREATE };
@@ -223,6 +265,7 @@ static void do_guest(struct op *op)
 		if (page_id(buf + i * PAGE_SIZE) != id)
 			perturb_fail("a guest got another's page");
 	execute(c, &put, buf);
+	share(op, c, id);
 	tstore_client_destroy(c);
 }
 

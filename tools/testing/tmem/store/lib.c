@@ -62,6 +62,7 @@ bool world_out;
 bool world_lasting;
 bool world_packs;
 bool world_dedup;
+unsigned int world_shared;
 
 static void world_end_client(unsigned int i)
 {
@@ -91,6 +92,7 @@ void world_abandon(void)
 	world_lasting = false;
 	world_packs = false;
 	world_dedup = false;
+	world_shared = 0;
 	world_out = false;
 }
 
@@ -101,6 +103,7 @@ static int lib_once(const struct scenario *sc, int fail_at)
 	env_relax_hook = NULL;
 	env_stop_hook = NULL;
 	env_map_hook = NULL;
+	env_lock_hook = NULL;
 	env_fail_at = fail_at;
 	env_work_reset();
 	how = setjmp(out);
@@ -115,6 +118,7 @@ static int lib_once(const struct scenario *sc, int fail_at)
 	env_relax_hook = NULL;
 	env_stop_hook = NULL;
 	env_map_hook = NULL;
+	env_lock_hook = NULL;
 	world_abandon();
 	return how;
 }
@@ -155,6 +159,7 @@ static struct tstore_config world_config(size_t bytes)
 		.bytes = bytes,
 		.max_clients = NR_CLIENTS,
 		.max_pools = 8,
+		.max_shared = world_shared,
 		.ghosts = world_ghosts,
 		.lasting = world_lasting,
 		.out = world_out,
@@ -219,7 +224,7 @@ static size_t arena_bytes(unsigned int frames)
 	size_t meta = slots * 40 + 8 * 4ul * (buckets + few);
 
 	if (world_lasting)
-		meta += 64 + NR_CLIENTS * (64 + 4 * 8) + 32;
+		meta += 64 + (NR_CLIENTS + world_shared) * (64 + 4 * 8) + 32;
 	meta = (meta + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 	return meta + frames * PAGE_SIZE;
 }
@@ -387,6 +392,43 @@ int pool_destroy(struct tstore_client *c, u32 pool)
 	struct tmem_req req = { .op = TMEM_OP_POOL_DESTROY, .pool = pool };
 
 	return run(c, &req);
+}
+
+/* A shared pool, of which the number is a part of the name */
+int join(struct tstore_client *c, u32 pool, u64 uuid)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_POOL_CREATE,
+		.pool = pool,
+		.object = { uuid, ~uuid },
+		.index = TMEM_POOL_SHARED,
+	};
+
+	return run(c, &req);
+}
+
+int allow(struct tstore_client *c, u64 uuid)
+{
+	u64 name[2] = { uuid, ~uuid };
+	int err = tstore_client_allow(c, name);
+
+	if (err == -ENOMEM)
+		lib_abandon();
+	env_idle();
+	return err;
+}
+
+int forbid(struct tstore_client *c, u64 uuid)
+{
+	u64 name[2] = { uuid, ~uuid };
+	bool begun = false;
+	int err;
+
+	do {
+		err = tstore_client_forbid(c, name, &begun);
+	} while (err > 0);
+	env_idle();
+	return err;
 }
 
 static struct tmem_req req_of(u8 op, u32 pool, u64 obj, u64 index, u32 nr)

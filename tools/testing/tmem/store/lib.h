@@ -63,6 +63,7 @@ extern bool world_out;		/* the same: all frames are out at first */
 extern bool world_lasting;	/* the same: its arena outlives it */
 extern bool world_packs;	/* the same: it packs pages */
 extern bool world_dedup;	/* the same: it keeps equal pages once */
+extern unsigned int world_shared;	/* the same: most shared pools */
 
 void world_open(unsigned int frames, u64 limit);
 void world_close(void);
@@ -86,6 +87,9 @@ int run(struct tstore_client *c, const struct tmem_req *req);
 int attach(struct tstore_client *c, u64 *epoch);
 int pool_create(struct tstore_client *c, u32 pool, u64 flags);
 int pool_destroy(struct tstore_client *c, u32 pool);
+int join(struct tstore_client *c, u32 pool, u64 uuid);
+int allow(struct tstore_client *c, u64 uuid);
+int forbid(struct tstore_client *c, u64 uuid);
 int put(struct tstore_client *c, u32 pool, u64 obj, u64 index, u32 nr,
 	u64 tag);
 int put_seq(struct tstore_client *c, u32 pool, u64 obj, u64 index, u32 nr,

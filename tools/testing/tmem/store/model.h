@@ -13,6 +13,10 @@
 #define MODEL_PAGES	4096
 #define MODEL_POOLS	8
 
+/* The shared pool: pool 0 of a client more, and what members call it */
+#define MODEL_SHARED	NR_CLIENTS
+#define MODEL_SLOT	3
+
 struct model_page {
 	unsigned int client;
 	u32 pool;
@@ -33,12 +37,14 @@ struct model_client {
 	u64 epoch;
 	bool frozen;
 	bool saving;
+	bool may;		/* join the shared pool, */
+	bool member;		/* and it has */
 };
 
 struct model {
 	struct model_page page[MODEL_PAGES];	/* oldest first */
 	unsigned int nr;
-	struct model_client client[NR_CLIENTS];
+	struct model_client client[NR_CLIENTS + 1];
 };
 
 struct model_page *model_find(struct model *m, unsigned int client, u32 pool,

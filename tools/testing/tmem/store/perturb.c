@@ -107,6 +107,7 @@ static void store_open(void)
 		.bytes = (16 + below(32)) * PAGE_SIZE,
 		.max_clients = MAX_CLIENTS,
 		.max_pools = POOLS,
+		.max_shared = 1,
 		.codecs = below(2) ? codecs : NULL,
 		.dedup = !below(3),
 		.ghosts = !below(16),

@@ -9,7 +9,8 @@
  *   limit were missing,
  * - the oldest of a client first,
  * - at the limit those of the client itself, and for want of frames those of
- *   the client that has most.
+ *   the client that has most; a shared pool is a client in this, and a page of
+ *   it that was got is as new as one that was put.
  * All else has to be as in the model: I1 to I4, I6, I8, I10, I12 and I13; and
  * so have clients that are saved meanwhile, in another store.
  *
@@ -23,6 +24,9 @@
 
 #define OBJECTS		4
 #define INDICES		48
+
+#define NAME		0x5a	/* of the shared pool */
+#define NOBODY		(MODEL_SHARED + 1)
 
 static struct model m;
 static u64 rng;
@@ -52,7 +56,43 @@ static struct {
 	bool puts;
 } may;
 
-static void allow(unsigned int client, u64 pages)
+/* What an operation is about */
+struct place {
+	unsigned int owner;	/* who has the pages */
+	u32 pool;		/* of those of the owner */
+	bool exists;
+	bool persistent;
+};
+
+static struct place place_of(unsigned int client, u32 pool)
+{
+	struct model_client *mc = &m.client[client];
+	struct place at = {
+		.owner = client,
+		.pool = pool,
+		.exists = mc->pool[pool].exists,
+		.persistent = mc->pool[pool].persistent,
+	};
+
+	if (pool == MODEL_SLOT)
+		at = (struct place){ MODEL_SHARED, 0, mc->member, false };
+	return at;
+}
+
+/* Is a page of the model in the store?  One of all if any member sees it. */
+static bool is_there(const struct model_page *p)
+{
+	unsigned int i = 0;
+
+	if (p->client != MODEL_SHARED)
+		return there(w.c[p->client], p->pool, p->obj, p->index);
+	while (i < NR_CLIENTS && !m.client[i].member)
+		i++;
+	CHECK(i < NR_CLIENTS);
+	return there(w.c[i], MODEL_SLOT, p->obj, p->index);
+}
+
+static void may_evict(unsigned int client, u64 pages)
 {
 	u64 used = model_count(&m, client, -1);
 
@@ -78,7 +118,7 @@ static u64 base_index(void)
 /* Takes from the model what vanished from the store, if that was right */
 static void vanished(void)
 {
-	unsigned int nr[NR_CLIENTS] = { 0 }, kept[NR_CLIENTS + 1] = { 0 };
+	unsigned int nr[NOBODY + 1] = { 0 }, kept[NOBODY + 1] = { 0 };
 	unsigned int i, total = 0, others = 0;
 	u64 lack = 0;
 
@@ -86,7 +126,7 @@ static void vanished(void)
 		struct model_page *p = &m.page[i];
 		struct model_client *mc = &m.client[p->client];
 
-		if (there(w.c[p->client], p->pool, p->obj, p->index)) {
+		if (is_there(p)) {
 			if (!mc->pool[p->pool].persistent)
 				kept[p->client]++;
 			i++;
@@ -111,7 +151,7 @@ static void vanished(void)
 	if (may.pages > may.room && may.pages - may.room > lack)
 		lack = may.pages - may.room;
 	CHECK(total <= lack);
-	for (i = 0; i < NR_CLIENTS; i++)
+	for (i = 0; i < NOBODY; i++)
 		/* a client that gave had no less than the one that gains */
 		if (i != may.client && nr[i])
 			CHECK(kept[i] + 1 >=
@@ -122,10 +162,19 @@ static void vanished(void)
 /* Nothing is in the store that is not in the model */
 static void same_counts(void)
 {
+	struct tstore_shared_stats st;
 	struct tmem_query q;
 	unsigned int i;
+	u32 at;
 
 	for (i = 0; i < NR_CLIENTS; i++) {
+		at = 0;
+		CHECK_EQ(tstore_client_shared(w.c[i], &at, &st),
+			 m.client[i].may);
+		if (m.client[i].may)
+			CHECK_EQ(st.pages, model_count(&m, MODEL_SHARED, 0));
+		if (m.client[i].may)
+			CHECK_EQ(st.joined, m.client[i].member);
 		CHECK_EQ(query(w.c[i], &q), 0);
 		CHECK_EQ(q.ephemeral, model_count(&m, i, 0));
 		CHECK_EQ(q.persistent, model_count(&m, i, 1));
@@ -134,12 +183,12 @@ static void same_counts(void)
 }
 
 /* Pages of a run that are not there: what a put would have to find room for */
-static u32 fresh(unsigned int client, u32 pool, u64 obj, u64 index, u32 nr)
+static u32 fresh(const struct place *at, u64 obj, u64 index, u32 nr)
 {
 	u32 i, n = 0;
 
 	for (i = 0; i < nr; i++)
-		n += !model_find(&m, client, pool, obj, index + i);
+		n += !model_find(&m, at->owner, at->pool, obj, index + i);
 	return n;
 }
 
@@ -149,10 +198,9 @@ static u64 slack(u64 pages)
 	return world_dedup ? pages / 64 + 1 : 0;
 }
 
-static void refused_put(int err, unsigned int client, u32 pool, u32 new)
+static void refused_put(int err, const struct model_client *mc,
+			const struct place *at, u32 new)
 {
-	bool persistent = m.client[client].pool[pool].persistent;
-	struct model_client *mc = &m.client[client];
 	u32 pages;
 
 	switch (err) {
@@ -161,8 +209,9 @@ static void refused_put(int err, unsigned int client, u32 pool, u32 new)
 		break;
 	case -EDQUOT:
 		/* all that can be evicted would not have been enough */
-		pages = model_count(&m, client, persistent ? 1 : -1) + new;
-		CHECK(pages + slack(pages) > mc->limit);
+		pages = model_count(&m, at->owner, at->persistent ? 1 : -1) +
+			new;
+		CHECK(pages + slack(pages) > m.client[at->owner].limit);
 		break;
 	case -ENOSPC:
 		CHECK(may.frames > may.free || smaller);
@@ -178,6 +227,7 @@ static void refused_put(int err, unsigned int client, u32 pool, u32 new)
 static void do_put(unsigned int client, u32 pool, u64 obj, u64 index)
 {
 	struct model_client *mc = &m.client[client];
+	struct place at = place_of(client, pool);
 	u32 nr = 1 + below(below(4) ? 6 : 40);
 	u32 i, done, new, seq = next_seq;
 	u64 tag;
@@ -186,14 +236,14 @@ static void do_put(unsigned int client, u32 pool, u64 obj, u64 index)
 	next_seq += below(3);
 	next_tag += 1000;
 	tag = world_dedup && below(2) ? 1000 * below(8) : next_tag;
-	new = mc->pool[pool].exists ? fresh(client, pool, obj, index, nr) : 0;
-	allow(client, new);
+	new = at.exists ? fresh(&at, obj, index, nr) : 0;
+	may_evict(at.owner, new);
 	may.puts |= smaller;
 	if (!below(20))
 		w.data.bad = below(nr);
 	err = put_seq(w.c[client], pool, obj, index, nr, tag, seq);
 	done = last.done;
-	if (!mc->pool[pool].exists) {
+	if (!at.exists) {
 		CHECK_EQ(err, -ENXIO);
 		CHECK_EQ(done, 0);
 		return;
@@ -203,8 +253,8 @@ static void do_put(unsigned int client, u32 pool, u64 obj, u64 index)
 		CHECK_EQ(done, 0);
 	if (err || done < nr) {
 		if (err)
-			refused_put(err, client, pool, new);
-		if (mc->pool[pool].persistent)
+			refused_put(err, mc, &at, new);
+		if (at.persistent)
 			CHECK_EQ(done, 0);		/* all or nothing */
 	}
 	CHECK(err || !(mc->frozen || mc->saving));
@@ -214,8 +264,8 @@ static void do_put(unsigned int client, u32 pool, u64 obj, u64 index)
 		      may.frames > may.free || smaller);
 	for (i = 0; i < nr; i++) {
 		struct model_page page = {
-			.client = client,
-			.pool = pool,
+			.client = at.owner,
+			.pool = at.pool,
 			.obj = obj,
 			.index = index + i,
 			.seq = seq,
@@ -229,15 +279,23 @@ static void do_put(unsigned int client, u32 pool, u64 obj, u64 index)
 			continue;
 		}
 		CHECK(!there(w.c[client], pool, obj, index + i)); /* I1 */
-		old = model_find(&m, client, pool, obj, index + i);
+		old = model_find(&m, at.owner, at.pool, obj, index + i);
 		if (old)
 			model_drop(&m, old);
 	}
 }
 
+/* Of a shared pool: it is the newest again */
+static void renew(const struct model_page *p)
+{
+	struct model_page page = *p;
+
+	model_add(&m, &page);
+}
+
 static void do_get(unsigned int client, u32 pool, u64 obj, u64 index)
 {
-	struct model_client *mc = &m.client[client];
+	struct place at = place_of(client, pool);
 	u32 nr = 1 + below(below(4) ? 6 : 40);
 	struct model_page *p;
 	u32 i, expect;
@@ -246,24 +304,27 @@ static void do_get(unsigned int client, u32 pool, u64 obj, u64 index)
 	if (!below(20))
 		w.data.bad = below(nr);
 	err = get(w.c[client], pool, obj, index, nr);
-	if (!mc->pool[pool].exists) {
+	if (!at.exists) {
 		CHECK_EQ(err, -ENXIO);
 		return;
 	}
 	for (expect = 0; expect < nr && expect < w.data.bad; expect++)
-		if (!model_find(&m, client, pool, obj, index + expect))
+		if (!model_find(&m, at.owner, at.pool, obj, index + expect))
 			break;
 	CHECK_EQ(last.done, expect);
 	if (expect)
 		CHECK_EQ(err, 0);
-	else if (!w.data.bad && model_find(&m, client, pool, obj, index))
+	else if (!w.data.bad &&
+		 model_find(&m, at.owner, at.pool, obj, index))
 		CHECK_EQ(err, -EFAULT);
 	else
 		CHECK_EQ(err, -ENOENT);
 	for (i = 0; i < expect; i++) {
-		p = model_find(&m, client, pool, obj, index + i);
+		p = model_find(&m, at.owner, at.pool, obj, index + i);
 		CHECK(got(i, p->tag));			/* I1, I13 */
-		if (!mc->pool[pool].persistent)
+		if (at.owner == MODEL_SHARED)
+			renew(p);
+		else if (!at.persistent)
 			model_drop(&m, p);		/* I3 */
 	}
 }
@@ -271,6 +332,7 @@ static void do_get(unsigned int client, u32 pool, u64 obj, u64 index)
 static void do_flush(unsigned int client, u32 pool, u64 obj, u64 index)
 {
 	u32 seq = below(2) ? 0 : next_seq - below(6);
+	struct place at = place_of(client, pool);
 	u64 end = ~0ull;
 	u32 nr;
 	int err;
@@ -291,27 +353,73 @@ static void do_flush(unsigned int client, u32 pool, u64 obj, u64 index)
 	if (nr)
 		end = index + nr - 1;
 	err = flush(w.c[client], pool, obj, index, nr, seq);
-	if (!m.client[client].pool[pool].exists) {
+	if (!at.exists) {
 		CHECK_EQ(err, -ENXIO);
 		return;
 	}
 	CHECK_EQ(err, 0);
 	/* counts are compared, too: what vanished before is not in the model */
-	CHECK_EQ(last.done, model_flush(&m, client, pool, obj, index, end,
+	CHECK_EQ(last.done, model_flush(&m, at.owner, at.pool, obj, index, end,
 					seq));		/* I6, I10 */
 }
 
 static void do_flush_object(unsigned int client, u32 pool, u64 obj)
 {
 	u32 seq = below(2) ? 0 : next_seq - below(6);
+	struct place at = place_of(client, pool);
 	int err = flush_object(w.c[client], pool, obj, seq);
 
-	if (!m.client[client].pool[pool].exists) {
+	if (!at.exists) {
 		CHECK_EQ(err, -ENXIO);
 		return;
 	}
 	CHECK_EQ(err, 0);
-	CHECK_EQ(last.done, model_flush(&m, client, pool, obj, 0, ~0ull, seq));
+	CHECK_EQ(last.done, model_flush(&m, at.owner, at.pool, obj, 0, ~0ull,
+					seq));
+}
+
+/* A client leaves the shared pool, or has been made to; returns the pages dropped */
+static unsigned int left(unsigned int client)
+{
+	unsigned int i, members = 0;
+
+	if (!m.client[client].member)
+		return 0;
+	m.client[client].member = false;
+	for (i = 0; i < NR_CLIENTS; i++)
+		members += m.client[i].member;
+	return members ? 0 : model_drop_pool(&m, MODEL_SHARED, 0);
+}
+
+static void do_shared(unsigned int client)
+{
+	struct model_client *mc = &m.client[client];
+	int err;
+
+	switch (below(10)) {
+	case 0:
+		err = forbid(w.c[client], NAME);
+		CHECK_EQ(err, mc->may ? 0 : -ENOENT);
+		mc->may = false;
+		left(client);
+		break;
+	case 1:
+		err = pool_destroy(w.c[client], MODEL_SLOT);
+		CHECK_EQ(err, mc->member ? 0 : -ENXIO);
+		if (!err)
+			CHECK_EQ(last.done, left(client));
+		break;
+	case 2 ... 4:
+		if (client == 2)	/* never */
+			break;
+		CHECK_EQ(allow(w.c[client], NAME), 0);
+		mc->may = true;
+		break;
+	default:
+		err = join(w.c[client], MODEL_SLOT, NAME);
+		CHECK_EQ(err, mc->may ? 0 : -EPERM);
+		mc->member = mc->may;
+	}
 }
 
 static void do_pool(unsigned int client, u32 pool)
@@ -347,6 +455,7 @@ static void do_attach(unsigned int client)
 	m.client[client].epoch = epoch;
 	for (pool = 0; pool < MODEL_POOLS; pool++)
 		model_drop_pool(&m, client, pool);
+	left(client);
 }
 
 /* The host takes frames, as a put by nobody, or gives some back */
@@ -361,7 +470,7 @@ static void do_size(void)
 		CHECK_EQ(tstore_give(w.s, taken + nr_taken, nr), 0);
 		return;
 	}
-	may.client = NR_CLIENTS;
+	may.client = NOBODY;
 	may.free = world_free();
 	may.frames = nr;
 	may.pages = 0;
@@ -395,7 +504,7 @@ static void do_control(unsigned int client)
 	}
 	used = model_count(&m, client, -1);
 	limit = below(3) ? below(frames * 2) : 1000000;
-	allow(client, 0);
+	may_evict(client, 0);
 	if (used + slack(used) > limit)
 		may.puts = smaller;
 	if (used > limit) {
@@ -410,12 +519,14 @@ static void do_control(unsigned int client)
 static void one_op(void)
 {
 	unsigned int client = below(NR_CLIENTS);
-	u32 pool = below(3);
+	u32 pool = below(MODEL_SLOT + 2);
 	u64 obj = below(OBJECTS);
 	u64 index = base_index() + below(INDICES);
 	u32 what = below(1000);
 
-	allow(client, 0);
+	if (pool > MODEL_SLOT)
+		pool = MODEL_SLOT;
+	may_evict(client, 0);
 	if (what < 450)
 		do_put(client, pool, obj, index);
 	else if (what < 680)
@@ -426,6 +537,8 @@ static void one_op(void)
 		do_flush(client, pool, obj, index);
 	else if (what < 930)
 		do_flush_object(client, pool, obj);
+	else if (what < 970 && pool == MODEL_SLOT)
+		do_shared(client);
 	else if (what < 970)
 		do_pool(client, pool);
 	else if (what < 975)
@@ -455,9 +568,17 @@ static void random_run(void)
 	world_packs = below(2);
 	world_dedup = !below(3);
 	smaller = world_packs || world_dedup;
+	world_shared = 1;
 	world_open(frames, frames);
 	for (i = 0; i < NR_CLIENTS; i++)
 		m.client[i].limit = frames;
+	m.client[MODEL_SHARED].limit = ~0ull;
+	for (i = 0; i < 2; i++) {
+		CHECK_EQ(allow(w.c[i], NAME), 0);
+		CHECK_EQ(join(w.c[i], MODEL_SLOT, NAME), 0);
+		m.client[i].may = true;
+		m.client[i].member = true;
+	}
 	for (op_nr = 0; op_nr < ops; op_nr++) {
 		one_op();
 		if (op_nr % 16 == 0) {

@@ -34,6 +34,10 @@
 #define E		0	/* shared by the threads of a client; ephemeral */
 #define P		1	/* the same, persistent; both come and go */
 #define OWN		2	/* persistent, goes only with the epoch */
+#define S		3	/* of all clients but the last, who come and go */
+
+/* In place of a client: whoever put it */
+#define ANYBODY		0x7e
 
 static struct tstore *s;
 static struct tstore_client *clients[NR_CLIENTS];
@@ -43,6 +47,8 @@ static int stop;
 static unsigned long saves;		/* atomic: complete ones */
 static unsigned int nr_threads = 2;
 static bool packs, dedups;
+static const u64 shared_name[2] = { 7, 7 };
+static unsigned long shared_hits;	/* atomic: of others' pages */
 
 struct thread {
 	pthread_t id;
@@ -53,6 +59,7 @@ struct thread {
 	unsigned char *buf;
 	struct env_data data;
 	u64 own[INDICES];	/* tags of what is in OWN, or 0 */
+	u64 shared[INDICES];	/* the same of its object in S, 0: not there */
 };
 
 static struct thread threads[NR_CLIENTS * MAX_THREADS];
@@ -67,25 +74,25 @@ static bool tag_common(u64 index)
 /* who (16) | pool (8) | object (8) | index (8) | put (24) */
 static u64 tag_make(struct thread *t, u32 pool, u64 obj, u64 index)
 {
+	u64 who = pool == S ? ANYBODY : t->client + 1;
+
 	if (tag_common(index))
-		return (u64)(t->client + 1) << 56 | (u64)COMMON << 48 |
-		       ++t->puts % 8;
-	return (u64)(t->client + 1) << 56 | (u64)pool << 48 | obj << 40 |
+		return who << 56 | (u64)COMMON << 48 | ++t->puts % 8;
+	return who << 56 | (u64)pool << 48 | obj << 40 |
 	       index << 32 | (u32)(++t->puts);
 }
 
 static void tag_check(struct thread *t, unsigned char *page, u32 pool, u64 obj,
 		      u64 index)
 {
+	u64 who = pool == S ? ANYBODY : t->client + 1;
 	u64 tag = tag_of(page);
 
 	if (!holds(page, tag))
 		env_die("a page is torn");
-	if (tag_common(index) && tag >> 3 == ((u64)(t->client + 1) << 8 |
-					      COMMON) << 45)
+	if (tag_common(index) && tag >> 3 == (who << 8 | COMMON) << 45)
 		return;
-	if (tag >> 32 != ((u64)(t->client + 1) << 24 | (u64)pool << 16 |
-			  obj << 8 | index))
+	if (tag >> 32 != (who << 24 | (u64)pool << 16 | obj << 8 | index))
 		env_die("page %llx in place of client %u pool %u object %llu index %llu",
 			(unsigned long long)tag, t->client, pool,
 			(unsigned long long)obj, (unsigned long long)index);
@@ -192,6 +199,131 @@ static void stress_own(struct thread *t, u64 index)
 			env_die("own page is another");
 	}
 	pthread_rwlock_unlock(&epoch_lock[t->client]);
+}
+
+/*
+ * In its own object of the pool of all, whoever else looks at it and however
+ * often its client is thrown out, a thread finds what it put last, or nothing
+ */
+static void stress_shared(struct thread *t, u64 index)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_PUT,
+		.pool = S,
+		.object = { 100 + (t - threads) },
+		.index = index,
+		.nr_pages = 1,
+	};
+	u64 tag;
+
+	switch (lib_rand(&t->rng) % 4) {
+	case 0:
+		tag = tag_make(t, S, req.object[0], index);
+		fill(t->buf, tag);
+		/* if it is not in, what there is stays as it was */
+		if (go(t, &req) != -ENXIO)
+			t->shared[index] = req.status ? 0 : tag;
+		break;
+	case 1:
+		req.op = TMEM_OP_FLUSH;
+		if (!go(t, &req))
+			t->shared[index] = 0;
+		break;
+	default:
+		req.op = TMEM_OP_GET;
+		go(t, &req);
+		if (req.status == -ENOENT)
+			t->shared[index] = 0;		/* I2 */
+		if (!req.status && !(t->shared[index] &&
+				     holds(t->buf, t->shared[index])))
+			env_die("a page of all is not what was put last");
+	}
+}
+
+/* Looks at what others have put there */
+static void stress_peer(struct thread *t, u64 index)
+{
+	unsigned int other = lib_rand(&t->rng) % (NR_CLIENTS * nr_threads);
+	struct tmem_req req = {
+		.op = TMEM_OP_GET,
+		.pool = S,
+		.object = { 100 + other },
+		.index = index,
+		.nr_pages = 1,
+	};
+
+	if (go(t, &req))
+		return;
+	tag_check(t, t->buf, S, req.object[0], index);
+	if (threads[other].client != t->client)
+		__atomic_fetch_add(&shared_hits, 1, __ATOMIC_RELAXED);
+}
+
+static int stress_join(struct thread *t)
+{
+	struct tmem_req req = {
+		.op = TMEM_OP_POOL_CREATE,
+		.pool = S,
+		.object = { shared_name[0], shared_name[1] },
+		.index = TMEM_POOL_SHARED,
+	};
+	int err = go(t, &req);
+
+	if (err && err != -EPERM && err != -EBUSY)
+		env_die("join: %d", err);
+	return err;
+}
+
+/* The host lets a client in, and throws it out: then it is out */
+static void stress_allow(struct thread *t)
+{
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	struct tmem_req req = {
+		.op = TMEM_OP_GET,
+		.pool = S,
+		.nr_pages = 1,
+	};
+	struct tstore_shared_stats st;
+	bool begun = false;
+	u32 at = 0;
+	int err;
+
+	if (t->client == NR_CLIENTS - 1) {
+		if (stress_join(t) != -EPERM)
+			env_die("a stranger has joined");
+		return;
+	}
+	pthread_mutex_lock(&one);
+	if (lib_rand(&t->rng) % 4) {
+		err = tstore_client_allow(clients[t->client], shared_name);
+	} else {
+		err = tstore_client_forbid(clients[t->client], shared_name,
+					   &begun);
+		if (go(t, &req) != -ENXIO || stress_join(t) != -EPERM ||
+		    tstore_client_shared(clients[t->client], &at, &st))
+			env_die("who was thrown out is in");
+		if (err == -ENOENT)
+			err = 0;
+	}
+	if (err)
+		env_die("allow or forbid: %d", err);
+	pthread_mutex_unlock(&one);
+}
+
+/* Leaves it, or comes back */
+static void stress_member(struct thread *t)
+{
+	struct tmem_req req = { .op = TMEM_OP_POOL_DESTROY, .pool = S };
+
+	if (!(lib_rand(&t->rng) % 8)) {
+		stress_allow(t);
+	} else if (lib_rand(&t->rng) % 8) {
+		stress_join(t);
+	} else {
+		go(t, &req);
+		if (req.status && req.status != -ENXIO)
+			env_die("leave: %d", req.status);
+	}
 }
 
 static void stress_pool(struct thread *t, u32 pool)
@@ -418,8 +550,14 @@ static void *stress_thread(void *arg)
 			stress_flush(t, pool, obj, index, 0, TMEM_OP_FLUSH);
 		else if (what < 760)
 			stress_flush(t, pool, obj, 0, 0, TMEM_OP_FLUSH_OBJECT);
-		else if (what < 970)
+		else if (what < 850)
 			stress_own(t, index);
+		else if (what < 910)
+			stress_shared(t, index % 8);
+		else if (what < 940)
+			stress_peer(t, index % 8);
+		else if (what < 970)
+			stress_member(t);
 		else if (what < 985)
 			stress_pool(t, pool);
 		else if (what < 987)
@@ -443,6 +581,7 @@ static void stress_open(void)
 		.bytes = FRAMES * PAGE_SIZE,
 		.max_clients = NR_CLIENTS + 2,
 		.max_pools = 4,
+		.max_shared = 1,
 		.ghosts = true,
 	};
 	unsigned int i;
@@ -467,8 +606,13 @@ static void stress_open(void)
 		t->data.base = t->buf;
 		t->data.nr = RUN;
 		t->data.bad = ~0u;
-		if (i < NR_CLIENTS)
-			stress_attach(t);
+		if (i >= NR_CLIENTS)
+			continue;
+		stress_attach(t);
+		if (i < NR_CLIENTS - 1 &&
+		    (tstore_client_allow(clients[i], shared_name) ||
+		     stress_join(t)))
+			env_die("no pool of all");
 	}
 }
 
@@ -541,7 +685,7 @@ int main(int argc, char **argv)
 	printf("# %llu requests, %llu pages returned, %llu evicted\n",
 	       (unsigned long long)ops, (unsigned long long)hits,
 	       (unsigned long long)world_stats().evicted);
-	printf("# %lu saves\n", saves);
+	printf("# %lu saves, %lu pages of other clients\n", saves, shared_hits);
 	bad = stress_close(hits);
 	lib_result(!bad, "stress", bad);
 	return lib_summary();

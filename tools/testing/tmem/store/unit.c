@@ -19,6 +19,7 @@ int main(void)
 	lib_run(unit_size, nr_unit_size);
 	lib_run(unit_pack, nr_unit_pack);
 	lib_run(unit_dedup, nr_unit_dedup);
+	lib_run(unit_shared, nr_unit_shared);
 	lib_run(unit_long, nr_unit_long);
 	lib_run(unit_save, nr_unit_save);
 	lib_run(unit_restore, nr_unit_restore);

@@ -221,7 +221,7 @@ static void pool_flags(void)
 	req.object[1] = 2;
 	refused(req, -EPERM);
 	req.index = TMEM_POOL_SHARED | TMEM_POOL_PERSISTENT;
-	refused(req, -EPERM);
+	refused(req, -EINVAL);
 	req.object[2] = 3;
 	refused(req, -EINVAL);
 
