@@ -17,7 +17,7 @@
 #define TMEM_CONTROL               0 /* struct xen_tmem_control, privileged */
 
 /* TMEM_CONTROL: for the toolstack.  Anything that is not used is zero. */
-#define XEN_TMEM_CONTROL_VERSION   3
+#define XEN_TMEM_CONTROL_VERSION   4
 
 #define XEN_TMEM_INFO              1 /* u.info */
 #define XEN_TMEM_LIST              2 /* u.list, of clients from domid on, or some */
@@ -38,6 +38,9 @@
 #define XEN_TMEM_TRACE_READ       17
 #define XEN_TMEM_TRACE_STOP       18
 #define XEN_TMEM_TRACE_END        19
+#define XEN_TMEM_ALLOW            20 /* u.share: one client may join it */
+#define XEN_TMEM_FORBID           21 /* u.share: it has to leave, for good */
+#define XEN_TMEM_SHARED           22 /* u.shared, of clients from domid on, or some */
 
 struct xen_tmem_info {
     uint64_aligned_t pages;       /* most pages that the pool can have */
@@ -90,6 +93,18 @@ struct xen_tmem_client {
 };
 typedef struct xen_tmem_client xen_tmem_client_t;
 DEFINE_XEN_GUEST_HANDLE(xen_tmem_client_t);
+
+/* A shared pool that a client may join */
+struct xen_tmem_shared {
+    uint64_aligned_t uuid[2];     /* words, as in POOL_CREATE of version 2 */
+    uint64_aligned_t pages;       /* that are in it, of whichever client */
+    uint32_t members;             /* pools of clients that are this one */
+    domid_t domid;
+    uint8_t joined;               /* the client has joined */
+    uint8_t pad;
+};
+typedef struct xen_tmem_shared xen_tmem_shared_t;
+DEFINE_XEN_GUEST_HANDLE(xen_tmem_shared_t);
 
 /* A request of a guest's, as it was asked for, whatever came of it */
 struct xen_tmem_event {
@@ -162,6 +177,17 @@ struct xen_tmem_control {
             uint64_aligned_t lost; /* READ, STOP, END: out: for want of room */
             XEN_GUEST_HANDLE_64(xen_tmem_event_t) events;
         } trace;
+        struct {
+            uint64_aligned_t uuid[2]; /* not zero; there need be no such pool */
+            uint32_t begun;     /* zero; the hypervisor's own while it lasts */
+            uint32_t pad;
+        } share;
+        /* All of a client's, or none: -ENOSPC if not the first one's fit */
+        struct {
+            uint32_t nr;        /* in: room, out: 0: there are no more */
+            uint32_t pad;
+            XEN_GUEST_HANDLE_64(xen_tmem_shared_t) pools;
+        } shared;
     } u;
 };
 typedef struct xen_tmem_control xen_tmem_control_t;
@@ -170,11 +196,14 @@ DEFINE_XEN_GUEST_HANDLE(xen_tmem_control_t);
 _Static_assert(sizeof(struct xen_tmem_info) == 160, "size of info");
 _Static_assert(sizeof(struct xen_tmem_client) == 152, "size of client");
 _Static_assert(sizeof(struct xen_tmem_event) == 56, "size of event");
+_Static_assert(sizeof(struct xen_tmem_shared) == 32, "size of shared");
 _Static_assert(sizeof(struct xen_tmem_control) == 176, "size of control");
 _Static_assert(offsetof(struct xen_tmem_control, domid) == 12, "domid");
 _Static_assert(offsetof(struct xen_tmem_control, u) == 16, "u");
 _Static_assert(offsetof(struct xen_tmem_control, u.list.clients) == 24, "clients");
 _Static_assert(offsetof(struct xen_tmem_control, u.save.buffer) == 32, "buffer");
 _Static_assert(offsetof(struct xen_tmem_control, u.trace.events) == 32, "events");
+_Static_assert(offsetof(struct xen_tmem_control, u.share.begun) == 32, "begun");
+_Static_assert(offsetof(struct xen_tmem_control, u.shared.pools) == 24, "pools");
 
 #endif /* _TMEMCTL_XEN_ABI_H */

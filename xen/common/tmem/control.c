@@ -93,6 +93,56 @@ static int do_list(struct xen_tmem_control *op)
     return rc;
 }
 
+/* All of one domain's, or -ENOSPC */
+static int domain_shared(const struct domain *d,
+                         const struct xen_tmem_control *op, uint32_t *nr)
+{
+    struct tstore_shared_stats st;
+    struct xen_tmem_shared info;
+    uint32_t at = 0, end = *nr;
+
+    while ( tstore_client_shared(d->tmem->client, &at, &st) )
+    {
+        if ( end >= op->u.shared.nr )
+            return -ENOSPC;
+        memset(&info, 0, sizeof(info));
+        info.uuid[0] = st.uuid[0];
+        info.uuid[1] = st.uuid[1];
+        info.pages = st.pages;
+        info.members = st.members;
+        info.domid = d->domain_id;
+        info.joined = st.joined;
+        if ( copy_to_guest_offset(op->u.shared.pools, end, &info, 1) )
+            return -EFAULT;
+        end++;
+    }
+    *nr = end;
+    return 0;
+}
+
+/* As do_list(): the caller asks for those of the domains behind the last one */
+static int do_shared(struct xen_tmem_control *op)
+{
+    struct domain *d;
+    uint32_t nr = 0;
+    int rc = 0;
+
+    rcu_read_lock(&domlist_read_lock);
+    for_each_domain ( d )
+    {
+        if ( d->domain_id < op->domid || !d->tmem )
+            continue;
+        if ( nr && general_preempt_check() )
+            break;
+        rc = domain_shared(d, op, &nr);
+        if ( rc )
+            break;
+    }
+    rcu_read_unlock(&domlist_read_lock);
+    op->u.shared.nr = nr;
+    return rc == -ENOSPC && nr ? 0 : rc;
+}
+
 /* Drops ephemeral pages until @done is @nr or there are none; -ERESTART: more */
 static int drop_some(struct tmem_domain *t, uint64_t nr, uint64_t *done)
 {
@@ -153,6 +203,15 @@ static int do_set(struct domain *d, struct tmem_domain *t,
         tstore_client_freeze(t->client, t->frozen);
     }
     return what & XEN_TMEM_SET_CAP ? set_cap(t, op->u.set.cap) : 0;
+}
+
+static int do_forbid(struct tmem_domain *t, struct xen_tmem_control *op)
+{
+    bool begun = op->u.share.begun;
+    int rc = tstore_client_forbid(t->client, op->u.share.uuid, &begun);
+
+    op->u.share.begun = begun;
+    return rc > 0 ? -ERESTART : rc;
 }
 
 static int do_save_next(struct tmem_domain *t, struct xen_tmem_control *op)
@@ -284,6 +343,12 @@ static int do_domain(struct xen_tmem_control *op)
     case XEN_TMEM_DROP:
         rc = drop_some(t, op->u.pages.nr, &op->u.pages.done);
         break;
+    case XEN_TMEM_ALLOW:
+        rc = tstore_client_allow(t->client, op->u.share.uuid);
+        break;
+    case XEN_TMEM_FORBID:
+        rc = do_forbid(t, op);
+        break;
     default:
         rc = do_stream(d, t, op);
     }
@@ -316,7 +381,10 @@ static int do_control(struct xen_tmem_control *op)
     case XEN_TMEM_SET:
     case XEN_TMEM_DROP:
     case XEN_TMEM_SAVE_BEGIN ... XEN_TMEM_RESTORE_END:
+    case XEN_TMEM_ALLOW ... XEN_TMEM_FORBID:
         return do_domain(op);
+    case XEN_TMEM_SHARED:
+        return do_shared(op);
     case XEN_TMEM_TRACE_BEGIN ... XEN_TMEM_TRACE_END:
         return tmem_trace_control(op);
     }

@@ -358,6 +358,7 @@ static int __init cf_check tmem_init(void)
     struct tstore_config cfg = {
         .max_clients = TMEM_CLIENTS,
         .max_pools = TMEM_POOLS,
+        .max_shared = TMEM_SHARED,
         .ghosts = true,
         .out = true,
         .seed = ((uint64_t)get_random() << 32) | get_random(),

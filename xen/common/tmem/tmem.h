@@ -38,9 +38,10 @@ DEFINE_XEN_GUEST_HANDLE(tmem_req_t);
 typedef uint32_t tmem_word_t;
 DEFINE_XEN_GUEST_HANDLE(tmem_word_t);
 
-/* Most clients and most pools of each */
+/* Most clients, most pools of each, and most pools that are shared */
 #define TMEM_CLIENTS            512
 #define TMEM_POOLS              256
+#define TMEM_SHARED             64
 
 /*
  * struct tmem_counts - what a client has asked for, and got

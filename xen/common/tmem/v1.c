@@ -53,9 +53,11 @@ static int v1_attach(struct domain *d, struct tmem_vcpu *tv)
     return req.status;
 }
 
-static int v1_pool_create(struct domain *d, struct tmem_vcpu *tv, bool persist)
+/* Under the first id that is free; @pool has all the rest */
+static int v1_pool_create(struct domain *d, struct tmem_vcpu *tv,
+                          const struct tmem_req *pool)
 {
-    struct tmem_req req = v1_req(TMEM_OP_POOL_CREATE, 0);
+    struct tmem_req req = *pool;
     unsigned int id;
     int rc = -ENOSPC;
 
@@ -64,7 +66,6 @@ static int v1_pool_create(struct domain *d, struct tmem_vcpu *tv, bool persist)
         if ( tstore_client_pool(d->tmem->client, id) != -ENXIO )
             continue;
         req.pool = id;
-        req.index = persist ? TMEM_POOL_PERSISTENT : 0;
         rc = v1_run(d, tv, &req);
         /* another vCPU may be creating or destroying this one */
         if ( rc != -EBUSY && rc != -EEXIST )
@@ -75,9 +76,34 @@ static int v1_pool_create(struct domain *d, struct tmem_vcpu *tv, bool persist)
     return rc ? rc : (int)id;
 }
 
+/* The same, with an attach before if there was none */
+static int v1_pool_begin(struct domain *d, struct tmem_vcpu *tv,
+                         const struct tmem_req *pool)
+{
+    int rc;
+
+    rc = v1_pool_create(d, tv, pool);
+    if ( rc != -ENOTCONN )
+        return rc;
+    /* An attach of two vCPUs would destroy what the first one of them created */
+    if ( cmpxchg(&d->tmem->attaching, 0, 1) )
+        return -ERESTART;
+    rc = v1_pool_create(d, tv, pool);
+    if ( rc == -ENOTCONN )
+    {
+        rc = v1_attach(d, tv);
+        if ( !rc )
+            rc = v1_pool_create(d, tv, pool);
+    }
+    smp_wmb();
+    ACCESS_ONCE(d->tmem->attaching) = 0;
+    return rc;
+}
+
 static long v1_new_pool(struct domain *d, struct tmem_vcpu *tv,
                         const struct xen_tmem_v1 *op)
 {
+    struct tmem_req pool = v1_req(TMEM_OP_POOL_CREATE, 0);
     uint32_t flags = op->u.creat.flags;
     bool persist = flags & TMEM_POOL_PERSIST;
     int rc;
@@ -89,26 +115,19 @@ static long v1_new_pool(struct domain *d, struct tmem_vcpu *tv,
          flags & (TMEM_POOL_RESERVED_BITS | TMEM_POOL_PRECOMPRESSED) ||
          (persist && flags & TMEM_POOL_SHARED) )
         return -EPERM;
-    /*
-     * There are no shared pools: nobody can be authorised, and who was not has
-     * always got a private one.
-     */
-    rc = v1_pool_create(d, tv, persist);
-    if ( rc != -ENOTCONN )
-        return rc;
-    /* An attach of two vCPUs would destroy what the first one of them created */
-    if ( cmpxchg(&d->tmem->attaching, 0, 1) )
-        return -ERESTART;
-    rc = v1_pool_create(d, tv, persist);
-    if ( rc == -ENOTCONN )
+    if ( flags & TMEM_POOL_SHARED )
     {
-        rc = v1_attach(d, tv);
-        if ( !rc )
-            rc = v1_pool_create(d, tv, persist);
+        pool.index = TMEM_POOL_SHARED;
+        pool.object[0] = op->u.creat.uuid[0];
+        pool.object[1] = op->u.creat.uuid[1];
+        rc = v1_pool_begin(d, tv, &pool);
+        if ( rc != -EPERM )
+            return rc;
+        /* Who was not authorised has always got a private one */
+        pool = v1_req(TMEM_OP_POOL_CREATE, 0);
     }
-    smp_wmb();
-    ACCESS_ONCE(d->tmem->attaching) = 0;
-    return rc;
+    pool.index = persist ? TMEM_POOL_PERSISTENT : 0;
+    return v1_pool_begin(d, tv, &pool);
 }
 
 static long v1_destroy_pool(struct domain *d, struct tmem_vcpu *tv,

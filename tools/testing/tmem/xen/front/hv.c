@@ -349,6 +349,7 @@ void hv_open(unsigned int frames)
 		.bytes = (size_t)frames * (PAGE_SIZE + 64) + PAGE_SIZE,
 		.max_clients = DOMAINS,
 		.max_pools = 32,
+		.max_shared = 4,
 		.seed = 1,
 		.ghosts = true,
 	};

@@ -121,6 +121,46 @@ static void controls(const char *dir)
 	save(dir, "control");
 }
 
+/* Lets two domains in, looks, and throws one out, with requests in between */
+static void shared(const char *dir)
+{
+	static const uint32_t ops[] = {
+		XEN_TMEM_ALLOW, XEN_TMEM_ALLOW, 0, XEN_TMEM_SHARED,
+		XEN_TMEM_FORBID, 0, XEN_TMEM_FORBID, XEN_TMEM_SHARED,
+	};
+	struct xen_tmem_submit *sub = (void *)memory;
+	struct xen_tmem_control *op = (void *)memory;
+	struct tmem_req *req = (void *)(memory + PAGE(1));
+	unsigned int i, nr;
+
+	sub->cmd = TMEM_SUBMIT;
+	sub->reqs = HV_BASE + PAGE(1);
+	nr = requests(req, 0);
+	for (i = 0; i < nr; i++) {
+		if (req[i].op != TMEM_OP_POOL_CREATE)
+			continue;
+		req[i].index = TMEM_POOL_SHARED;
+		req[i].object[0] = 5;
+	}
+	sub->nr = nr;
+	for (i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
+		op = (void *)((uint8_t *)op + 256);
+		step(i, !ops[i], ops[i] ? (i + 1) * 4 : 0, 0);
+		op->cmd = TMEM_CONTROL;
+		op->version = XEN_TMEM_CONTROL_VERSION;
+		op->op = ops[i];
+		op->domid = i % 2;
+		if (ops[i] != XEN_TMEM_SHARED) {
+			op->u.share.uuid[0] = 5;
+			continue;
+		}
+		op->domid = 0;
+		op->u.shared.nr = 4;
+		op->u.shared.pools.p = (void *)(HV_BASE + PAGE(10));
+	}
+	save(dir, "shared");
+}
+
 /* What a guest asks for, while it is told of, and after that */
 static void trace(const char *dir)
 {
@@ -160,6 +200,7 @@ int main(int argc, char **argv)
 	version2(argv[1], TMEM_REQ_LIST, 3);
 	version1(argv[1]);
 	controls(argv[1]);
+	shared(argv[1]);
 	trace(argv[1]);
 	return 0;
 }

@@ -525,6 +525,7 @@ int main(int argc, char **argv)
 
 	run(tests, ARRAY_SIZE(tests), only);
 	run(control_tests, nr_control_tests, only);
+	run(shared_tests, nr_shared_tests, only);
 	run(trace_tests, nr_trace_tests, only);
 	run(bad_tests, nr_bad_tests, only);
 	return 0;

@@ -26,6 +26,8 @@ struct test {
 
 extern const struct test control_tests[];
 extern const unsigned int nr_control_tests;
+extern const struct test shared_tests[];
+extern const unsigned int nr_shared_tests;
 extern const struct test trace_tests[];
 extern const unsigned int nr_trace_tests;
 extern const struct test bad_tests[];
