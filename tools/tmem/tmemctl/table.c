@@ -3,6 +3,7 @@
  * Transcendent memory: tmemctl, answers for people
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "tmemctl.h"
 
@@ -48,6 +49,72 @@ const char *target_text(char *text, struct json_object *client)
 	return target ? size_text(text, target) : "-";
 }
 
+/* The shared pool of a name among those that a client may join, or NULL */
+static struct json_object *shared_of(struct json_object *client,
+				     const char *uuid)
+{
+	struct json_object *all = part_of(client, "shared"), *one;
+	size_t i;
+
+	for (i = 0; all && i < json_object_array_length(all); i++) {
+		one = json_object_array_get_idx(all, i);
+		if (!strcmp(text_of(one, "uuid"), uuid))
+			return one;
+	}
+	return NULL;
+}
+
+/* Is this the first client, up to this one, that may join it? */
+static bool first_shared(struct json_object *clients, size_t nr,
+			 const char *uuid)
+{
+	while (nr--)
+		if (shared_of(json_object_array_get_idx(clients, nr), uuid))
+			return false;
+	return true;
+}
+
+/* Who has joined, and, in brackets, who may */
+static void print_members(struct json_object *clients, const char *uuid)
+{
+	struct json_object *c, *one;
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(clients); i++) {
+		c = json_object_array_get_idx(clients, i);
+		one = shared_of(c, uuid);
+		if (one)
+			printf(flag_of(one, "joined") ? " %s" : " (%s)",
+			       text_of(c, "name"));
+	}
+	putchar('\n');
+}
+
+static void print_shared(struct json_object *clients)
+{
+	struct json_object *all, *one;
+	bool head = false;
+	const char *uuid;
+	size_t i, j;
+
+	for (i = 0; i < json_object_array_length(clients); i++) {
+		all = part_of(json_object_array_get_idx(clients, i), "shared");
+		for (j = 0; all && j < json_object_array_length(all); j++) {
+			one = json_object_array_get_idx(all, j);
+			uuid = text_of(one, "uuid");
+			if (!first_shared(clients, i, uuid))
+				continue;
+			if (!head)
+				printf("\n%-36s %9s %s\n", "SHARED POOL",
+				       "PAGES", "MEMBERS");
+			head = true;
+			printf("%-36s %9llu", uuid,
+			       (unsigned long long)number_of(one, "pages"));
+			print_members(clients, uuid);
+		}
+	}
+}
+
 /**
  * print_list() - a table of clients
  * @answer: to "list"
@@ -72,6 +139,7 @@ void print_list(struct json_object *answer)
 		       (unsigned long long)(number_of(c, "ephemeral_pages") +
 					    number_of(c, "persistent_pages")));
 	}
+	print_shared(all);
 }
 
 static void line(const char *what, const char *value)
@@ -102,6 +170,22 @@ static void numbers(const char *head, struct json_object *all)
 	json_object_object_foreach(all, key, value)
 		printf("  %-18s %llu\n", key,
 		       (unsigned long long)json_object_get_uint64(value));
+}
+
+/* The shared pools that a client may join */
+static void shared_lines(struct json_object *client)
+{
+	struct json_object *all = part_of(client, "shared"), *one;
+	size_t i, nr = all ? json_object_array_length(all) : 0;
+
+	if (nr)
+		printf("shared pools\n");
+	for (i = 0; i < nr; i++) {
+		one = json_object_array_get_idx(all, i);
+		printf("  %s %s, %llu pages\n", text_of(one, "uuid"),
+		       flag_of(one, "joined") ? "joined" : "may be joined",
+		       (unsigned long long)number_of(one, "pages"));
+	}
 }
 
 /**
@@ -141,6 +225,7 @@ void print_client(struct json_object *c)
 	printf("  %-18s %llu\n", "evicted",
 	       (unsigned long long)number_of(c, "evicted"));
 	numbers("puts refused", part_of(c, "refused"));
+	shared_lines(c);
 	if (number_of(c, "memory")) {
 		size_line("memory", number_of(c, "memory"));
 		if (number_of(c, "memory_goal"))

@@ -12,6 +12,11 @@ _tmemctl_policies()
 	"${COMP_WORDS[0]}" "$@" policy --json 2>/dev/null | grep -oE '\[.*\]' | grep -oE '[a-z-]+'
 }
 
+_tmemctl_shared()
+{
+	"${COMP_WORDS[0]}" "$@" list --json 2>/dev/null | grep -oE '"uuid":"[^"]*"' | cut -d '"' -f 4 | sort -u
+}
+
 _tmemctl()
 {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' nr=0 daemon=() choices='' i
@@ -30,10 +35,11 @@ _tmemctl()
 	-H|--host) mapfile -t COMPREPLY < <(compgen -W "tmemd xen" -- "$word"); return ;;
 	esac
 	case $verb:$nr in
-	:0) choices="list show top set add remove freeze thaw drop save restore policy size reserve free stats trace report reload --host --socket --json --help" ;;
-	show:0|set:0|freeze:0|thaw:0|save:0|restore:0) choices=$(_tmemctl_clients "${daemon[@]}") ;;
+	:0) choices="list show top set add remove freeze thaw allow forbid drop save restore policy size reserve free stats trace report reload --host --socket --json --help" ;;
+	show:0|set:0|freeze:0|thaw:0|allow:0|forbid:0|save:0|restore:0) choices=$(_tmemctl_clients "${daemon[@]}") ;;
 	remove:0) choices="--force $(_tmemctl_clients "${daemon[@]}")" ;;
 	drop:0) choices="--ephemeral $(_tmemctl_clients "${daemon[@]}")" ;;
+	allow:1|forbid:1) choices=$(_tmemctl_shared "${daemon[@]}") ;;
 	remove:1) choices=--force ;;
 	drop:1) choices=--ephemeral ;;
 	top:0) choices="--once --delay" ;;

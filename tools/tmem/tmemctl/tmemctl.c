@@ -29,6 +29,8 @@ static const char help[] =
 "  remove CLIENT [--force]  a client no more; --force: with a guest connected\n"
 "  freeze CLIENT            refuse its puts\n"
 "  thaw CLIENT              accept them again\n"
+"  allow CLIENT UUID        let it join the shared pool of this name\n"
+"  forbid CLIENT UUID       the opposite; if it has joined it is out at once\n"
 "  drop CLIENT --ephemeral  drop its pages that may be dropped\n"
 "  save CLIENT FILE         write its pages that must stay to a file, or to - for\n"
 "                           standard output; its puts are refused meanwhile\n"
@@ -206,6 +208,24 @@ static void do_thaw(char **args)
 	ask(about("thaw", args[0]), -1, NULL);
 }
 
+static struct json_object *about_shared(const char *name, char **args)
+{
+	struct json_object *what = about(name, args[0]);
+
+	json_object_object_add(what, "uuid", json_object_new_string(args[1]));
+	return what;
+}
+
+static void do_allow(char **args)
+{
+	ask(about_shared("allow", args), -1, NULL);
+}
+
+static void do_forbid(char **args)
+{
+	ask(about_shared("forbid", args), -1, NULL);
+}
+
 static void print_dropped(struct json_object *answer)
 {
 	printf("%llu pages\n", (unsigned long long)number_of(answer, "pages"));
@@ -368,6 +388,8 @@ static const struct verb {
 	{ "remove", do_remove, 1, 1, " CLIENT [--force]" },
 	{ "freeze", do_freeze, 1, 1, " CLIENT" },
 	{ "thaw", do_thaw, 1, 1, " CLIENT" },
+	{ "allow", do_allow, 2, 2, " CLIENT UUID" },
+	{ "forbid", do_forbid, 2, 2, " CLIENT UUID" },
 	{ "drop", do_drop, 1, 1, " CLIENT --ephemeral" },
 	{ "save", do_save, 2, 2, " CLIENT FILE" },
 	{ "restore", do_restore, 2, 2, " CLIENT FILE" },

@@ -128,10 +128,17 @@ static int do_stats(struct asked *q)
 	return stats_report(q);
 }
 
-static void answer_client(struct asked *q, const struct xen_tmem_client *c)
+static int answer_client(struct asked *q, const struct xen_tmem_client *c)
 {
+	struct shared_list shared;
+	int err = shared_list(c->domid, c->domid, &shared);
+
+	if (err)
+		return err;
 	json_object_put(q->answer);
-	q->answer = client_report(&q->info, c);
+	q->answer = client_report(&q->info, c, &shared);
+	shared_free(&shared);
+	return 0;
 }
 
 static int do_show(struct asked *q)
@@ -140,9 +147,7 @@ static int do_show(struct asked *q)
 	const char *name;
 	int err = find_client(q, &name, &c);
 
-	if (!err)
-		answer_client(q, &c);
-	return err;
+	return err ? err : answer_client(q, &c);
 }
 
 /* What the request says, and which of it */
@@ -172,11 +177,23 @@ static int find_share(struct asked *q, struct xen_tmem_control *op)
 	return there < 0 ? there : 0;
 }
 
+/* How a domain is now that it has been changed, and so is a client */
+static int answer_changed(struct asked *q, const char *name, domid_t domid)
+{
+	struct xen_tmem_client c;
+	int there = get_client(domid, &c);
+
+	if (there < 0)
+		return there;
+	if (!there)
+		return refuse(q, ENOENT, "%.40s has ended meanwhile", name);
+	return answer_client(q, &c);
+}
+
 /* A domain that has not used tmem is a client from then on */
 static int set_client(struct asked *q, const char *name,
 		      struct xen_tmem_control *op)
 {
-	struct xen_tmem_client c;
 	int err;
 
 	op->op = XEN_TMEM_SET;
@@ -185,15 +202,7 @@ static int set_client(struct asked *q, const char *name,
 		return refuse(q, ENOENT, "no client is called %.40s", name);
 	if (err == -ENOSPC)
 		return refuse(q, ENOSPC, "there are too many clients");
-	if (err)
-		return err;
-	err = get_client(op->domid, &c);
-	if (err < 0)
-		return err;
-	if (!err)
-		return refuse(q, ENOENT, "%.40s has ended meanwhile", name);
-	answer_client(q, &c);
-	return 0;
+	return err ? err : answer_changed(q, name, op->domid);
 }
 
 static int do_set(struct asked *q)
@@ -242,6 +251,27 @@ static int do_freeze(struct asked *q)
 static int do_thaw(struct asked *q)
 {
 	return set_frozen(q, false);
+}
+
+static int share(struct asked *q, uint32_t what)
+{
+	struct xen_tmem_control op = { .op = what };
+	const char *name;
+	int err = find_domain(q, &name, &op.domid);
+
+	if (!err)
+		err = client_share(q, name, &op);
+	return err ? err : answer_changed(q, name, op.domid);
+}
+
+static int do_allow(struct asked *q)
+{
+	return share(q, XEN_TMEM_ALLOW);
+}
+
+static int do_forbid(struct asked *q)
+{
+	return share(q, XEN_TMEM_FORBID);
 }
 
 /* As many as there are: those that come meanwhile may stay */
@@ -419,6 +449,8 @@ static const struct {
 	{ "remove", do_remove },
 	{ "freeze", do_freeze },
 	{ "thaw", do_thaw },
+	{ "allow", do_allow },
+	{ "forbid", do_forbid },
 	{ "policy", do_policy },
 	{ "drop", do_drop },
 	{ "save", do_save },

@@ -76,13 +76,34 @@ int domain_find(const char *name, domid_t *domid);
 
 int client_list(domid_t from, size_t most, struct xen_tmem_client **all,
 		size_t *nr);
+struct shared_list;
 struct json_object *client_report(const struct xen_tmem_info *info,
-				  const struct xen_tmem_client *c);
+				  const struct xen_tmem_client *c,
+				  const struct shared_list *shared);
 int list_report(struct asked *q);
 int stats_report(struct asked *q);
 void size_report(struct json_object *to, const struct xen_tmem_info *info);
 void policy_report(struct json_object *to, const struct xen_tmem_info *info);
 int policy_find(const struct xen_tmem_info *info, const char *name);
+
+/* xen_shared.c: pools that domains share */
+
+/*
+ * struct shared_list - shared pools that domains may join
+ * @all: by the numbers of domains
+ * @nr: how many there are
+ */
+struct shared_list {
+	struct xen_tmem_shared *all;
+	size_t nr;
+};
+
+int shared_list(domid_t from, domid_t to, struct shared_list *list);
+void shared_free(struct shared_list *list);
+struct json_object *shared_report(const struct shared_list *list,
+				  domid_t domid);
+int client_share(struct asked *q, const char *name,
+		 struct xen_tmem_control *op);
 
 /* xen_stream.c: saving and restoring */
 

@@ -124,11 +124,13 @@ static struct json_object *counts_report(const struct xen_tmem_client *c)
  * client_report() - how a client is
  * @info: the store
  * @c: the client
+ * @shared: the shared pools that it may join, and maybe those of others
  *
  * Return: an object, for json_object_put()
  */
 struct json_object *client_report(const struct xen_tmem_info *info,
-				  const struct xen_tmem_client *c)
+				  const struct xen_tmem_client *c,
+				  const struct shared_list *shared)
 {
 	struct json_object *all = json_object_new_object();
 	struct json_object *refused = json_object_new_object();
@@ -153,6 +155,7 @@ struct json_object *client_report(const struct xen_tmem_info *info,
 	add_number(refused, "limit", c->reject_limit);
 	add_number(refused, "frozen", c->reject_frozen);
 	json_object_object_add(all, "refused", refused);
+	json_object_object_add(all, "shared", shared_report(shared, c->domid));
 	json_object_object_add(all, "counters", counts_report(c));
 	return all;
 }
@@ -167,16 +170,20 @@ int list_report(struct asked *q)
 {
 	struct json_object *list = json_object_new_array();
 	struct xen_tmem_client *all;
+	struct shared_list shared;
 	size_t nr, i;
 	int err = client_list(0, SIZE_MAX, &all, &nr);
 
 	json_object_object_add(q->answer, "clients", list);
 	if (err)
 		return err;
-	for (i = 0; i < nr; i++)
-		json_object_array_add(list, client_report(&q->info, &all[i]));
+	err = shared_list(0, DOMID_FIRST_RESERVED, &shared);
+	for (i = 0; !err && i < nr; i++)
+		json_object_array_add(list, client_report(&q->info, &all[i],
+							  &shared));
+	shared_free(&shared);
 	free(all);
-	return 0;
+	return err;
 }
 
 /* ---- the store ---- */

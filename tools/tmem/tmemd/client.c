@@ -231,6 +231,7 @@ static int client_store(struct client *c)
 	tstore_client_set_share(c->store, c->state->share.min,
 				c->state->share.weight);
 	tstore_client_freeze(c->store, c->state->share.frozen);
+	shared_client(c);
 	c->settling = true;
 	return 0;
 }

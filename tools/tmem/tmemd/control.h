@@ -83,4 +83,11 @@ void report_size(struct json_object *answer);
 void report_stats(struct json_object *answer);
 void report_history(struct json_object *answer, u64 from);
 
+/* shared.c: who may join which shared pools */
+
+int shared_allow(struct client *c, const u64 *uuid);
+int shared_forbid(struct client *c, const u64 *uuid);
+void shared_client(struct client *c);
+struct json_object *shared_report(const struct client *c);
+
 #endif /* _TMEMD_CONTROL_H */

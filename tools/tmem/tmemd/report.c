@@ -154,6 +154,7 @@ struct json_object *report_client(const struct client *c)
 	add_number(all, "resident", resident);
 	add_pages(all, "balloon", c->state->inflated);
 	json_object_object_add(all, "refused", refusals(&stats));
+	json_object_object_add(all, "shared", shared_report(c));
 	client_counts(c, count);
 	json_object_object_add(all, "counters", counters(count));
 	return all;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../uuid.h"
 #include "control.h"
 #include "keeper.h"
 #include "policy.h"
@@ -284,6 +285,60 @@ static int do_thaw(struct conn *conn, struct json_object *args)
 	return freeze(conn, args, false);
 }
 
+/* A client, and the name of a shared pool */
+static int find_shared(struct conn *conn, struct json_object *args,
+		       struct client **c, u64 *uuid)
+{
+	const char *text;
+	int err = find_client(conn, args, c), there;
+
+	if (err)
+		return err;
+	there = find_text(conn, args, "uuid", &text);
+	if (there < 0)
+		return there;
+	return there && uuid_parse(text, uuid) ? 0 :
+	       refuse(conn, EINVAL,
+		      "uuid: not one, such as 01234567-89ab-cdef-0123-456789abcdef");
+}
+
+static int do_allow(struct conn *conn, struct json_object *args)
+{
+	struct client *c;
+	u64 uuid[2];
+	int err = find_shared(conn, args, &c, uuid);
+
+	if (err)
+		return err;
+	err = shared_allow(c, uuid);
+	if (err == -E2BIG)
+		return refuse(conn, E2BIG, "a client may join %d shared pools",
+			      TMEMD_CLIENT_SHARED);
+	if (err == -ENOSPC)
+		return refuse(conn, ENOSPC, "there are %d shared pools already",
+			      TMEMD_SHARED);
+	if (!err)
+		answer_client(conn, c);
+	return err;
+}
+
+static int do_forbid(struct conn *conn, struct json_object *args)
+{
+	struct client *c;
+	u64 uuid[2];
+	int err = find_shared(conn, args, &c, uuid);
+
+	if (err)
+		return err;
+	err = shared_forbid(c, uuid);
+	if (err)
+		return refuse(conn, ENOENT,
+			      "%s is not allowed to join this shared pool",
+			      c->state->name);
+	answer_client(conn, c);
+	return 0;
+}
+
 static int do_policy(struct conn *conn, struct json_object *args)
 {
 	struct json_object *all;
@@ -442,6 +497,8 @@ static const struct {
 	{ "remove", do_remove, " client force " },
 	{ "freeze", do_freeze, " client " },
 	{ "thaw", do_thaw, " client " },
+	{ "allow", do_allow, " client uuid " },
+	{ "forbid", do_forbid, " client uuid " },
 	{ "policy", do_policy, " policy " },
 	{ "drop", do_drop, " client " },
 	{ "save", do_save, " client " },

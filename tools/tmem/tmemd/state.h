@@ -17,6 +17,10 @@
 #define TMEMD_REGIONS	8
 #define TMEMD_NAME	32
 
+/* Shared pools, and those that one client may join */
+#define TMEMD_SHARED		16
+#define TMEMD_CLIENT_SHARED	8
+
 /*
  * Numbers of what the keeper holds: three files, then all others, and sockets
  * that the service manager has made
@@ -96,6 +100,16 @@ struct line_state {
 };
 
 /**
+ * struct shared_state - a shared pool that a client may join
+ * @uuid: its name
+ * @used: there is one
+ */
+struct shared_state {
+	u64 uuid[2];
+	u32 used;
+};
+
+/**
  * struct client_state - a client, connected or not
  * @name: what users call it, and its socket; empty: nobody
  * @tag: its name in the store, which no other client ever had
@@ -105,6 +119,7 @@ struct line_state {
  * @balloon: its balloon
  * @memory: bytes of memory that its guest is to have, or 0: all that it has
  * @inflated: pages that are in the balloon, as its guest says
+ * @shared: shared pools that its guest may join
  */
 struct client_state {
 	char name[TMEMD_NAME];
@@ -121,6 +136,7 @@ struct client_state {
 	struct line_state balloon;
 	u64 memory;
 	u32 inflated;
+	struct shared_state shared[TMEMD_CLIENT_SHARED];
 };
 
 /**
@@ -149,6 +165,6 @@ struct state {
 	struct client_state clients[TMEMD_CLIENTS];
 };
 
-#define TMEMD_STATE_VERSION	3
+#define TMEMD_STATE_VERSION	4
 
 #endif /* _TMEMD_STATE_H */

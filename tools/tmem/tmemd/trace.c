@@ -60,6 +60,14 @@ static void note_locked(unsigned int client, const struct tmem_req *req)
 	e->client = client;
 }
 
+/* What is in a shared pool depends on others: a trace leaves it out */
+static bool is_shared(const struct client *client, const struct tmem_req *req)
+{
+	int flags = tstore_client_pool(client->store, req->pool);
+
+	return flags > 0 && flags & TMEM_POOL_SHARED;
+}
+
 /**
  * trace_note_slow() - write a request down
  * @client: whose
@@ -69,7 +77,7 @@ static void note_locked(unsigned int client, const struct tmem_req *req)
  */
 void trace_note_slow(const struct client *client, const struct tmem_req *req)
 {
-	if (!trace_fits(req))
+	if (!trace_fits(req) || is_shared(client, req))
 		return;
 	pthread_mutex_lock(&trace.lock);
 	if (trace_on)
@@ -136,7 +144,7 @@ static void note_pools(void)
 		for (req.pool = 0; c->store && req.pool < TMEM_TRACE_POOLS;
 		     req.pool++) {
 			flags = tstore_client_pool(c->store, req.pool);
-			if (flags < 0)
+			if (flags < 0 || flags & TMEM_POOL_SHARED)
 				continue;
 			req.index = flags;
 			note_locked(c - clients, &req);

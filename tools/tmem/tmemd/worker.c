@@ -220,6 +220,7 @@ static int arena_map(int fd, bool fresh)
 	struct tstore_config config = {
 		.bytes = options.max_size,
 		.max_clients = TMEMD_CLIENTS,
+		.max_shared = TMEMD_SHARED,
 		.ghosts = true,
 		.lasting = true,
 		.dedup = options.dedup,

@@ -47,6 +47,7 @@ struct domain {
 	uint64_t wrong;		/* bytes that were not what they are to be */
 	char name[32];
 	struct xen_tmem_client info;
+	struct xen_tmem_shared shared[2];	/* uuid 0: none */
 };
 
 struct machine {
@@ -189,6 +190,17 @@ static void check(const struct xen_tmem_control *op)
 		assert(!op->u.list.pad);
 		all_zero(op, sizeof(op->u.list));
 		break;
+	case XEN_TMEM_SHARED:
+		in_buffer(op->u.shared.pools.p, op->u.shared.nr *
+			  sizeof(struct xen_tmem_shared));
+		assert(!op->u.shared.pad);
+		all_zero(op, sizeof(op->u.shared));
+		break;
+	case XEN_TMEM_ALLOW:
+	case XEN_TMEM_FORBID:
+		assert(op->u.share.uuid[0] || op->u.share.uuid[1]);
+		all_zero(op, sizeof(op->u.share.uuid));
+		break;
 	case XEN_TMEM_SET:
 		all_zero(op, sizeof(op->u.set));
 		break;
@@ -253,6 +265,54 @@ static int list(struct xen_tmem_control *op)
 	if (nr && lies("domid"))
 		out[nr - 1].domid = DOMID_FIRST_RESERVED;
 	op->u.list.nr = lies("nr") ? room + 1 : nr;
+	return 0;
+}
+
+/* Of no more than two domains at a time */
+static int list_shared(struct xen_tmem_control *op)
+{
+	struct xen_tmem_shared *out = op->u.shared.pools.p;
+	uint32_t nr = 0, room = op->u.shared.nr, i, j, some = 0;
+
+	for (i = op->domid; i < DOMAINS && some < 2; i++) {
+		for (j = 0; j < 2; j++)
+			if (m->domains[i].shared[j].uuid[0])
+				out[nr++] = m->domains[i].shared[j];
+		some += m->domains[i].shared[0].uuid[0] ||
+			m->domains[i].shared[1].uuid[0];
+	}
+	assert(nr <= room);
+	if (nr > 1 && lies("shared order"))
+		out[1].domid = out[0].domid - 1;
+	if (nr && lies("shared name"))
+		memset(out[0].uuid, 0, sizeof(out[0].uuid));
+	if (nr && lies("shared domid"))
+		out[nr - 1].domid = DOMID_FIRST_RESERVED;
+	op->u.shared.nr = lies("shared nr") ? room + 1 : nr;
+	return 0;
+}
+
+/* Domain 1 joins what it may; two pools are all that there may be */
+static int share(struct domain *d, const struct xen_tmem_control *op)
+{
+	struct xen_tmem_shared *s = d->shared;
+	bool allow = op->op == XEN_TMEM_ALLOW;
+	size_t bytes = sizeof(s->uuid);
+
+	if (s->uuid[0] && memcmp(s->uuid, op->u.share.uuid, bytes))
+		s++;
+	if (memcmp(s->uuid, op->u.share.uuid, bytes) && (s->uuid[0] || !allow))
+		return allow ? ENOSPC : ENOENT;
+	memset(s, 0, sizeof(*s));
+	if (!allow)
+		return 0;
+	memcpy(s->uuid, op->u.share.uuid, bytes);
+	s->domid = d - m->domains;
+	s->joined = s->domid == 1;
+	s->members = s->joined;
+	s->pages = 77;
+	d->client = true;
+	d->info.domid = s->domid;
 	return 0;
 }
 
@@ -414,88 +474,7 @@ static int restore(struct domain *d, struct xen_tmem_control *op)
 	return EBADMSG;
 }
 
-/*
- * What is read of a trace: of pools that are there before it, and end, and are
- * there again; of a time that goes back; and of what every store refuses.
- */
-#define EVENT(d, what, p, kind, obj, from, pages, time) \
-	{ .domid = (d), .op = TMEM_OP_##what, .pool = (p), .flags = (kind), \
-	  .object = { (obj), 7 }, .index = (from), .nr_pages = (pages), \
-	  .us = (time) }
-static const struct xen_tmem_event events[] = {
-	EVENT(1, PUT, 0, 0, 5, 0, 4, 100),
-	EVENT(1, GET, 0, 0, 5, 0, 2, 90),
-	EVENT(2, POOL_CREATE, 1, 1, 0, 1, 0, 200),
-	EVENT(2, PUT, 1, 1, 6, 10, 3, 1000),
-	EVENT(2, GET, 1, 1, 6, 10, 4, 70000),
-	EVENT(1, PUT, 256, XEN_TMEM_NO_POOL, 5, 0, 4, 70000),
-	EVENT(1, PUT, 7, XEN_TMEM_NO_POOL, 5, 0, 4, 70000),
-	EVENT(1, PUT, 0, 0, 5, 0, 513, 70000),
-	EVENT(1, GET, 0, 0, 5, UINT64_MAX, 2, 70000),
-	EVENT(1, QUERY, 0, 0, 5, 0, 0, 70000),
-	EVENT(1, FLUSH, 0, 0, 5, 0, 0, 70001),
-	EVENT(1, POOL_DESTROY, 0, XEN_TMEM_NO_POOL, 0, 0, 0, 70002),
-	EVENT(1, GET, 0, 0, 5, 0, 1, 70003),
-	EVENT(2, ATTACH, 0, XEN_TMEM_NO_POOL, 0, 0, 0, 70004),
-	EVENT(2, GET, 1, 1, 6, 10, 3, 70005),
-};
-
-/* and this was done before it was stopped, but not read */
-static const struct xen_tmem_event last_event =
-	EVENT(1, PUT, 0, 0, 9, UINT64_MAX, 1, 1000000);
-
-/* A client of the trace for each of so many domains */
-static uint32_t crowd(struct xen_tmem_event *out)
-{
-	uint32_t i;
-
-	for (i = 0; i < 70; i++) {
-		out[i] = events[1];
-		out[i].domid = 100 + i;
-	}
-	return i;
-}
-
-static int trace_read(struct xen_tmem_control *op)
-{
-	static bool told, told_last;
-	struct xen_tmem_event *out = op->u.trace.events.p;
-	uint32_t room = op->u.trace.nr;
-
-	op->u.trace.nr = 0;
-	if (!told && lies("crowd")) {
-		op->u.trace.nr = crowd(out);
-	} else if (!told) {
-		memcpy(out, events, sizeof(events));
-		op->u.trace.nr = sizeof(events) / sizeof(*events);
-	} else if (calls_of[XEN_TMEM_TRACE_STOP] && !told_last) {
-		*out = last_event;
-		op->u.trace.nr = 1;
-		told_last = true;
-	}
-	told = true;
-	if (lies("events"))
-		op->u.trace.nr = room + 1;
-	return 0;
-}
-
-static int trace(struct xen_tmem_control *op)
-{
-	if (op->op == XEN_TMEM_TRACE_BEGIN) {
-		if (m->traced)
-			return EBUSY;
-		m->traced = true;
-		return 0;
-	}
-	if (!m->traced)
-		return ENOENT;
-	op->u.trace.lost = calls_of[XEN_TMEM_TRACE_STOP] ? 7 : 3;
-	if (op->op == XEN_TMEM_TRACE_READ)
-		return trace_read(op);
-	if (op->op == XEN_TMEM_TRACE_END)
-		m->traced = false;
-	return 0;
-}
+#include "fake_trace.h"
 
 static int info(struct xen_tmem_control *op)
 {
@@ -525,6 +504,9 @@ static int domain_op(struct xen_tmem_control *op)
 		return set(d, op);
 	case XEN_TMEM_DROP:
 		return drop(d, op);
+	case XEN_TMEM_ALLOW:
+	case XEN_TMEM_FORBID:
+		return share(d, op);
 	case XEN_TMEM_SAVE_BEGIN ... XEN_TMEM_SAVE_END:
 		return save(d, op);
 	case XEN_TMEM_RESTORE_BEGIN ... XEN_TMEM_RESTORE_END:
@@ -548,6 +530,8 @@ static int op_run(struct xen_tmem_control *op)
 		return info(op);
 	case XEN_TMEM_LIST:
 		return list(op);
+	case XEN_TMEM_SHARED:
+		return list_shared(op);
 	case XEN_TMEM_POLICY:
 		m->info.policy = op->u.policy;
 		return op->u.policy < m->info.nr_policies + lies("newer") ?

@@ -7,7 +7,7 @@
  * was executed last and the pages that were done.
  *
  *	attach
- *	pool ID persistent|ephemeral
+ *	pool ID persistent|ephemeral|UUID	the last one: a shared one
  *	put POOL INDEX NR SEED
  *	get POOL INDEX NR SEED		a third number: pages that are right
  *	flush POOL INDEX NR
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../tmem/uuid.h"
 #include "run.h"
 
 static struct front f;
@@ -49,16 +50,31 @@ static void run(u8 op, u32 pool, u64 index, u64 nr, u64 seed)
 	printf("\n");
 }
 
+static int create(u32 pool, const char *kind)
+{
+	struct front_io io = front_io(TMEM_OP_POOL_CREATE, pool, 0,
+				      TMEM_POOL_SHARED, 0, NULL);
+	u64 uuid[2];
+	int err;
+
+	if (!uuid_parse(kind, uuid))
+		return front_pool(&f, pool, kind[0] == 'p' ?
+				  TMEM_POOL_PERSISTENT : 0);
+	io.req.object[0] = uuid[0];
+	io.req.object[1] = uuid[1];
+	err = front_submit(&f, 0, &io, 1);
+	return err ?: io.req.status;
+}
+
 static void obey(const char *line)
 {
 	unsigned long long pool, index, nr, seed;
-	char kind[16];
+	char kind[40];
 
 	if (!strncmp(line, "attach", 6))
 		printf("%d 0\n", front_attach(&f, NULL));
-	else if (sscanf(line, "pool %llu %15s", &pool, kind) == 2)
-		printf("%d 0\n", front_pool(&f, pool, kind[0] == 'p' ?
-					    TMEM_POOL_PERSISTENT : 0));
+	else if (sscanf(line, "pool %llu %39s", &pool, kind) == 2)
+		printf("%d 0\n", create(pool, kind));
 	else if (sscanf(line, "put %llu %llu %llu %llu", &pool, &index, &nr,
 			&seed) == 4)
 		run(TMEM_OP_PUT, pool, index, nr, seed);
