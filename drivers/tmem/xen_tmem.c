@@ -283,7 +283,8 @@ static int __init xen_tmem_init(void)
 {
 	int err;
 
-	if (!xen_domain())
+	/* With tmem=off there is nothing to ask for, in this boot */
+	if (!xen_domain() || !tmem_on())
 		return -ENODEV;
 	err = alloc_calls();
 	if (err)
