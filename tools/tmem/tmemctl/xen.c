@@ -338,63 +338,62 @@ static int do_policy(struct asked *q)
 	return err;
 }
 
+/*
+ * If the request says a size it is set, and what there is then is known.  1 if
+ * it says one, 0 if not; otherwise a negative error number.
+ */
+static int set_size(struct asked *q, uint32_t what, uint64_t most,
+		    uint64_t *pages)
+{
+	struct xen_tmem_control op = { .op = what };
+	int err, there = find_size(q, "size", most, pages);
+
+	if (there <= 0)
+		return there;
+	op.u.pages.nr = *pages;
+	err = xen_call(&op);
+	if (!err)
+		err = xen_info(&q->info);
+	return err ? err : 1;
+}
+
 static int do_size(struct asked *q)
 {
-	struct xen_tmem_control op = { .op = XEN_TMEM_SIZE };
-	int err, there = find_size(q, "size", q->info.pages, &op.u.pages.nr);
+	uint64_t pages;
+	int there = set_size(q, XEN_TMEM_SIZE, q->info.pages, &pages);
 
 	if (there < 0)
 		return there;
-	if (there) {
-		err = xen_call(&op);
-		if (!err)
-			err = xen_info(&q->info);
-		if (err)
-			return err;
-		if (q->info.present > op.u.pages.nr)
-			return refuse(q, ENOSPC,
-				      "the pool has %llu KiB, and the rest must stay at present",
-				      (unsigned long long)q->info.present << 2);
-	}
+	if (there && q->info.present > pages)
+		return refuse(q, ENOSPC,
+			      "the pool has %llu KiB, and the rest must stay at present",
+			      (unsigned long long)q->info.present << 2);
 	size_report(q->answer, &q->info);
 	return 0;
 }
 
 static int do_reserve(struct asked *q)
 {
-	struct xen_tmem_control op = { .op = XEN_TMEM_RESERVE };
-	int err, there = find_size(q, "size", INT64_MAX >> PAGE_SHIFT,
-				   &op.u.pages.nr);
+	uint64_t pages;
+	int there = set_size(q, XEN_TMEM_RESERVE, INT64_MAX >> PAGE_SHIFT,
+			     &pages);
 
 	if (there < 0)
 		return there;
-	if (there) {
-		err = xen_call(&op);
-		if (!err)
-			err = xen_info(&q->info);
-		if (err)
-			return err;
-	}
 	size_report(q->answer, &q->info);
 	return 0;
 }
 
 static int do_free(struct asked *q)
 {
-	struct xen_tmem_control op = { .op = XEN_TMEM_FREE };
-	int err, there = find_size(q, "size", INT64_MAX >> PAGE_SHIFT,
-				   &op.u.pages.nr);
+	uint64_t pages;
+	int there = set_size(q, XEN_TMEM_FREE, INT64_MAX >> PAGE_SHIFT, &pages);
 
 	if (there < 0)
 		return there;
 	if (!there)
 		return refuse(q, EINVAL, "free: no size is said");
-	err = xen_call(&op);
-	if (!err)
-		err = xen_info(&q->info);
-	if (err)
-		return err;
-	if (q->info.heap_free < op.u.pages.nr)
+	if (q->info.heap_free < pages)
 		return refuse(q, ENOSPC,
 			      "%llu KiB are free, and the pool can give no more at present",
 			      (unsigned long long)q->info.heap_free << 2);
