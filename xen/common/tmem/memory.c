@@ -214,15 +214,41 @@ static int free_until(unsigned long pages)
     return 0;
 }
 
+/*
+ * As tmem_prepare_claim(), but what can be had is made free even if it is not
+ * enough
+ */
 int tmem_make_free(unsigned long pages)
 {
     unsigned long reserve = ACCESS_ONCE(pool_reserve);
 
-    if ( !tmem_store )
-        return 0;
     ACCESS_ONCE(pool_hold) = NOW() + GRACE;
     /* Beside its pages a domain takes some that no claim is for */
     return free_until(pages + min(reserve, ~0UL - pages));
+}
+
+/*
+ * All that the heap would have free if the pool gave up what may be dropped.
+ * The frames of objects count, though some may have to stay.
+ */
+static unsigned long most_free(void)
+{
+    struct tstore_stats st;
+    unsigned long most;
+
+    tstore_stats(tmem_store, &st);
+    /* No page is on its way between the two while the lock is held */
+    spin_lock(&pool_lock);
+    most = heap_free() + pool_present;
+    spin_unlock(&pool_lock);
+    return most > st.persistent ? most - st.persistent : 0;
+}
+
+int tmem_prepare_claim(unsigned long pages)
+{
+    if ( !tmem_store || pages > most_free() )
+        return 0;
+    return tmem_make_free(pages);
 }
 
 /* Only single pages: what comes out of the store is not in one piece */

@@ -146,6 +146,7 @@ void tmem_trace_expire(void);
 
 /* memory.c */
 void tmem_grow(unsigned int nr, bool restored);
+int tmem_make_free(unsigned long pages);
 int tmem_pool_set_size(uint64_t pages);
 void tmem_pool_info(struct xen_tmem_info *info);
 void tmem_set_policy(unsigned int policy);

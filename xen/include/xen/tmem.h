@@ -25,16 +25,17 @@ unsigned long tmem_charged_pages(const struct domain *d);
 
 /*
  * Gives memory back to the heap until so many pages of it, and the reserve, are
- * free and not claimed, as far as what guests were promised to keep allows.  No
- * lock is held.
+ * free and not claimed, as far as what guests were promised to keep allows: for
+ * a claim, which is granted whole or not at all.  If there will never be enough,
+ * nothing is given back.  No lock is held.
  * -ERESTART: preempted, call again; 0: that is all there is.
  */
-int tmem_make_free(unsigned long pages);
+int tmem_prepare_claim(unsigned long pages);
 
 /* The same for one allocation that has failed; tells if it is worth a retry */
 bool tmem_release_some(unsigned int order);
 
-/* Pages that tmem_make_free() could bring */
+/* Pages that could be given back */
 unsigned long tmem_freeable_pages(void);
 
 #else /* !CONFIG_TMEM */
@@ -49,7 +50,7 @@ static inline unsigned long tmem_charged_pages(const struct domain *d)
     return 0;
 }
 
-static inline int tmem_make_free(unsigned long pages)
+static inline int tmem_prepare_claim(unsigned long pages)
 {
     return 0;
 }
