@@ -32,6 +32,7 @@ class Guest:
     config = None           # of the kernel
     disk_prefix = 'vd'      # of the disks' names
     shares_image = False    # is /share a copy, on a disk?
+    emulated = False        # does QEMU interpret it?
     machine_kernel = None   # of what runs the guest, if that needs a kernel, too
 
     def __init__(self, tmp, options, kernel, disks):
@@ -72,7 +73,9 @@ class Guest:
 
     def machine_erred(self, said):
         """Was it the machine below the guest that made the kernel say this, so that it is worth another try?"""
-        return False
+        # Before 8.1 QEMU may translate what another processor is about to replace and keep the translation: the kernel, which
+        # replaces code by way of an int3, then meets one that is long gone. It does so most while it boots.
+        return self.emulated and 'Oops: int3: ' in said
 
 
 class Uml(Guest):
@@ -116,12 +119,6 @@ class Qemu(Guest):
 
     needs = ('guest', 'qemu')
     config = 'x86'
-    emulated = False
-
-    def machine_erred(self, said):
-        # Before 8.1 QEMU may translate what another processor is about to replace and keep the translation: the kernel, which
-        # replaces code by way of an int3, then meets one that is long gone. It does so most while it boots.
-        return self.emulated and 'Oops: int3: ' in said
 
     def settings(self):
         return {'VM_OUT': '/dev/hvc0' if self.options.interactive else 'out', 'VM_CONTROL': 'control',
