@@ -64,7 +64,7 @@ def machine_options(parser):
     group = parser.add_argument_group('the guest')
     group.add_argument('--guest', choices=list(session.GUESTS), default='uml',
                        help='uml: fast, one processor; qemu: x86-64, SMP; xen-pv, xen-pvh: of Xen 4.17, with a PV dom0, under QEMU')
-    group.add_argument('--debug', action='store_true', help='kernel with lockdep, KASAN (qemu), fault injection')
+    group.add_argument('--debug', action='store_true', help='kernel with lockdep, KASAN (qemu), fault injection; of Xen: the last alone')
     group.add_argument('--unpatched', action='store_true', help="Debian's kernel source as it is, for comparisons")
     group.add_argument('--kernel', metavar='FILE', help='boot this image (linux of UML, vmlinux or bzImage)')
     group.add_argument('--xen', metavar='FILE',

@@ -30,6 +30,8 @@ class Guest:
 
     needs = ()              # groups of packages
     config = None           # of the kernel
+    debug = ['--debug']     # arguments of scripts/build for --debug
+    debug_overhead = 96 << 20   # of memory: KASAN's shadow and quarantine, lockdep's tables
     disk_prefix = 'vd'      # of the disks' names
     shares_image = False    # is /share a copy, on a disk?
     emulated = False        # does QEMU interpret it?
@@ -83,6 +85,7 @@ class Uml(Guest):
 
     needs = ('guest',)
     config = 'uml'
+    debug_overhead = 16 << 20
 
     def settings(self):
         share = os.path.abspath(self.options.share) if self.options.share else ''
@@ -231,11 +234,10 @@ def try_kvm(model, kernel, initrd):
         return b'tmem_vm: up' in os.pread(out.fileno(), 1 << 20, 0)
 
 
-def find_kernel(config, options, run):
+def find_kernel(kind, options, run):
     """The image to boot: the one named, or this checkout's, built if need be."""
     if options.kernel:
         if not os.path.isfile(options.kernel):
             raise Failure(f'--kernel: there is no {options.kernel}')
         return os.path.abspath(options.kernel)
-    argv = ['--config', config] + (['--debug'] if options.debug else []) + (['--plain'] if options.unpatched else [])
-    return run(argv)
+    return run(['--config', kind.config, *(kind.debug if options.debug else []), *(['--plain'] if options.unpatched else [])])

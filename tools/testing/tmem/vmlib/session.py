@@ -44,13 +44,6 @@ def transport_arguments(options):
     return ['tmem=loop', f'tmem_loop.reserve={options.pool >> 20}M']
 
 
-def debug_overhead(options):
-    """What a debug kernel takes of the memory beyond what others do: KASAN's shadow and quarantine, lockdep's tables."""
-    if not options.debug:
-        return 0
-    return 16 << 20 if options.guest == 'uml' else 96 << 20
-
-
 def written(path):
     """When, or 0 for what another vm has just removed."""
     try:
@@ -228,8 +221,8 @@ def prepare(tmp, options):
     """Everything up to the start of the guest."""
     kind = GUESTS[options.guest]
     deps(*kind.needs)
-    kernel = find_kernel(kind.config, options, build)
-    options.ram = options.mem + debug_overhead(options)
+    kernel = find_kernel(kind, options, build)
+    options.ram = options.mem + (kind.debug_overhead if options.debug else 0)
     options.queues = options.smp if options.guest == 'qemu' else 1
     arguments = transport_arguments(options) + shlex.split(options.append)
     programs = images.programs_image(options.with_) if options.with_ else None

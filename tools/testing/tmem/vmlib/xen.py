@@ -40,6 +40,8 @@ class Xen(Guest):
 
     needs = ('guest', 'qemu', 'xen')
     config = 'x86'
+    debug = ['--fragment', str(REPO / 'tools/testing/tmem/configs/faults.config')]
+    debug_overhead = 0
     disk_prefix = 'xvd'
     shares_image = True
     machine_kernel = True   # dom0's: this checkout's without debugging, whatever the guest has
