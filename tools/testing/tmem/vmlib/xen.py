@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import images
+import store
 from disks import escape
 from guest import COMMON, Guest, disk_arguments, port_arguments
 from house import Failure, REPO, cache
@@ -77,13 +78,18 @@ class Xen(Guest):
         path = f'{self.tmp}/dom0'
         shutil.copy(dom0_image(), path)
         own = images.Cpio(path, 'ab')
-        own.file('vm/settings', f"VM_SAVE_AFTER='{self.options.save_after or ''}'\n".encode())
+        # A domain that has all of its memory may keep nothing in hswap but what it is granted: as others may, the whole pool
+        grant = self.options.pool if self.options.transport == 'xen' and not self.options.dom0 else ''
+        own.file('vm/settings', f"VM_SAVE_AFTER='{self.options.save_after or ''}'\nVM_HSWAP='{grant}'\n".encode())
         own.file('vm/guest.cfg', self.config_text(arguments).encode())
         own.file('vm/kernel', Path(self.kernel).read_bytes())
         own.file('vm/initrd', Path(initrd).read_bytes())
         if self.options.dom0:
             own.file('vm/script', Path(self.options.dom0).read_bytes())
             toolstack(own, self.options.dom0_with)
+        elif grant:
+            tmemctl = store.build('tmemctl')
+            add_programs(own, {**libraries(tmemctl), 'usr/bin/tmemctl': tmemctl}, {'usr'})
         own.close()
         return path
 
@@ -156,9 +162,13 @@ def dom0_files():
     """place -> path of dom0's programs and their libraries."""
     files = {}
     for path in [*PROGRAMS, *LIBRARIES]:
-        for each in [str(path), *images.libraries(str(path))]:
-            files['usr/' + images.place_of(each, False)] = each
+        files |= {'usr/' + images.place_of(str(path), False): str(path), **libraries(path)}
     return files
+
+
+def libraries(program):
+    """place -> path of those that the dynamic loader would load."""
+    return {'usr/' + images.place_of(each, False): each for each in images.libraries(str(program))}
 
 
 def add_programs(archive, files, made):
@@ -175,8 +185,7 @@ def toolstack(archive, names):
     """What a script of dom0's wants beside xl: these programs, and who serves consoles."""
     files = {}
     for path, named in [*((path, False) for path in CONSOLED), *((images.find_program(name), '/' in name) for name in names)]:
-        for each in [str(path), *images.libraries(str(path))]:
-            files['usr/' + images.place_of(each, named and each == path)] = each
+        files |= {'usr/' + images.place_of(str(path), named): str(path), **libraries(path)}
     add_programs(archive, files, {'usr'})
 
 
