@@ -6,7 +6,9 @@
  * describes the frames, there is memory from boot on.  Behind a frame there is
  * some only while the store has it: tmem_grow() takes single pages from the heap,
  * maps them and gives the frames to the store, and tmem_shrink() has the store
- * name frames, which it scrubs, and does the opposite.
+ * name frames, which it scrubs, and does the opposite.  The page tables of all of
+ * it are there from boot on: so unmapping cannot fail, and no table lies between
+ * pages that come back.
  *
  * So all that nobody needs can be in use, and is had again by whoever does need
  * it.  The heap is never called from by its own lock.  It is kept from running
@@ -98,8 +100,9 @@ static bool frame_populate(unsigned long *frame)
     pg = alloc_domheap_page(NULL, 0);
     if ( !pg )
         return false;
+    /* Not to become part of a superpage, which takes a table to unmap */
     if ( map_pages_to_xen(frame_va(*frame), page_to_mfn(pg), 1,
-                          PAGE_HYPERVISOR) )
+                          PAGE_HYPERVISOR | MAP_SMALL_PAGES) )
     {
         free_domheap_page(pg);
         return false;
@@ -366,7 +369,9 @@ static const char *__init store_create(struct tstore_config *cfg)
     head = PFN_UP(tstore_metadata(cfg));
     if ( !head )
         return "not a size that a store can have";
-    if ( head > free / 2 || !arena_populate(cfg->arena, head) ||
+    if ( head > free / 2 ||
+         populate_pt_range((unsigned long)cfg->arena, PFN_DOWN(cfg->bytes)) ||
+         !arena_populate(cfg->arena, head) ||
          tstore_create(cfg, &store) )
         return "no memory for what describes the frames";
     tstore_stats(store, &st);
