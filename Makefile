@@ -6,7 +6,7 @@ vm := tools/testing/tmem/vm
 .DEFAULT_GOAL := help
 
 help: ## these lines
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  $(vm) --help     run commands in guests"
 
 deps: ## install the Debian packages that building and running guests take
@@ -67,6 +67,11 @@ series: ## write the repository as series of mails, to build/series/ for Linux a
 	@scripts/series
 	@scripts/series-xen
 
+check-xen-guests: ## the tests of guests in guests of Xen, PV and PVH, with the store in it (slow)
+	@status=0; for guest in xen-pv xen-pvh; do \
+		echo "$$guest:"; scripts/check --guest $$guest || status=1; \
+	done; exit $$status
+
 check-series: ## build and boot the kernel after every mail of the series (slow)
 	@scripts/check-series
 
@@ -77,4 +82,4 @@ clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
 .PHONY: help deps apply kernel kernel-x86 kernel-debug qemu xen demo bench-guest bench-store bench-xen test-store replay tmemd shell kunit check series \
-	check-series check-faults clean
+	check-xen-guests check-series check-faults clean

@@ -83,6 +83,7 @@ void *aligned(size_t len);
 unsigned int rnd(unsigned int below);
 void rnd_seed(unsigned int seed);
 double now(void);
+double seconds_of(const char *word);
 bool echo_to(const char *path, const char *text);
 long read_long(const char *path);
 const char *transport(void);

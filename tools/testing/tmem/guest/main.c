@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 		case 'f': faults = true; break;
 		case 'l': list = true; break;
 		case 'o': stay = true; break;
-		case 'r': seconds = atof(optarg); break;
+		case 'r': seconds = seconds_of(optarg); break;
 		case 's': seed = strtoul(optarg, NULL, 0); break;
 		case 't': threads = atoi(optarg); break;
 		case 'x': toggle = true; break;

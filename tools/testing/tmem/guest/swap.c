@@ -582,7 +582,7 @@ int main(int argc, char **argv)
 		case 'd': device = optarg; break;
 		case 'f': faults = true; break;
 		case 'p': pages = strtoul(optarg, NULL, 0); break;
-		case 'r': seconds = atof(optarg); break;
+		case 'r': seconds = seconds_of(optarg); break;
 		case 's': seed = strtoul(optarg, NULL, 0); break;
 		case 't': threads = atoi(optarg) < 16 ? atoi(optarg) : 16; break;
 		case 'x': toggle = true; break;

@@ -113,6 +113,15 @@ double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
+/* For how long something is to go on; a slow machine may have no more than $TMEM_SECONDS for it */
+double seconds_of(const char *word)
+{
+	const char *most = getenv("TMEM_SECONDS");
+	double seconds = atof(word);
+
+	return most && atof(most) < seconds ? atof(most) : seconds;
+}
+
 bool echo_to(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -4,6 +4,14 @@
 # shellcheck disable=SC2154 # lib.sh is sourced first
 
 transports=${TMEM_TRANSPORTS:-loop}
+# Of tests that have one guest only
+transport=${transports%% *}
+
+# Are loop's own parameters to be tested?
+with_loop()
+{
+	[[ " $transports " == *" loop "* ]]
+}
 
 # Static, as the guest has no libraries but those that are asked for.
 build_guest()

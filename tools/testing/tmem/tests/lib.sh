@@ -10,8 +10,21 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 143' TERM INT
 failures=0
 
+# Runs vm. With scripts/check --guest all guests are of that kind, have time, and their programs do not work for longer than
+# $TMEM_SECONDS where a test lets them go on for a while.
 vm()
 {
+	local args=()
+
+	if [ -n "${TMEM_GUEST:-}" ] && [ "$1" = run ]; then
+		while [ "$1" != -- ]; do
+			args+=("$1")
+			shift
+		done
+		shift
+		# Later arguments win
+		set -- "${args[@]}" --guest "$TMEM_GUEST" --timeout 3000 -- "export TMEM_SECONDS=${TMEM_SECONDS:-600}; $*"
+	fi
 	"${VM:-$repo/tools/testing/tmem/vm}" "$@"
 }
 
