@@ -7,7 +7,6 @@
  * make this process keep is bounded, and a peer that does not read its answers
  * waits for itself alone.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "parse.h"
 #include "pool.h"
 #include "transfer.h"
 #include "worker.h"
@@ -144,50 +144,20 @@ void control_answer(struct conn *conn, int err)
 		conn_close(conn);
 }
 
-/* An object, or NULL with the reason */
-static struct json_object *parse(struct conn *conn, const char *line,
-				 size_t length)
-{
-	struct json_tokener *tok = json_tokener_new_ex(DEPTH);
-	struct json_object *args = NULL;
-
-	if (!tok)
-		return NULL;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT |
-				    JSON_TOKENER_VALIDATE_UTF8);
-	args = json_tokener_parse_ex(tok, line, length);
-	if (json_tokener_get_error(tok) != json_tokener_success ||
-	    json_tokener_get_parse_end(tok) != length ||
-	    !json_object_is_type(args, json_type_object)) {
-		refuse(conn, EBADMSG, "a request is a line with a JSON object");
-		json_object_put(args);
-		args = NULL;
-	}
-	json_tokener_free(tok);
-	return args;
-}
-
-/* The length of a line without the space at its end */
-static size_t trimmed(const char *line, size_t length)
-{
-	while (length && isspace((unsigned char)line[length - 1]))
-		length--;
-	return length;
-}
-
 /* Executes the line that ends at @end */
 static void conn_request(struct conn *conn, const char *end)
 {
 	size_t length = end - conn->in;
 	struct json_object *args;
-	int err = -EBADMSG;
+	int err;
 
-	args = parse(conn, conn->in, trimmed(conn->in, length));
+	args = parse_object(conn->in, length, DEPTH);
 	conn->nr_in -= length + 1;
 	memmove(conn->in, end + 1, conn->nr_in);
 	conn->answer = json_object_new_object();
-	if (args)
-		err = request_do(conn, args);
+	err = args ? request_do(conn, args) :
+		     refuse(conn, EBADMSG,
+			    "a request is a line with a JSON object");
 	json_object_put(args);
 	if (err == CONTROL_LATER)
 		conn_wait(conn);
