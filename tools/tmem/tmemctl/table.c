@@ -188,6 +188,26 @@ static void shared_lines(struct json_object *client)
 	}
 }
 
+/* What of its memory a guest has given back, or why that cannot be said */
+static void print_balloon(struct json_object *c)
+{
+	const char *qmp = text_of(c, "qmp"), *why = text_of(c, "qmp_why");
+
+	if (qmp)
+		printf("  %-18s by QMP: %s%s%s\n", "balloon", qmp,
+		       why && *why ? ": " : "", why ? why : "");
+	if (qmp && !number_of(c, "memory") && number_of(c, "memory_goal"))
+		size_line("to be kept", number_of(c, "memory_goal"));
+	if (!number_of(c, "memory"))
+		return;
+	size_line("memory", number_of(c, "memory"));
+	if (number_of(c, "memory_goal"))
+		size_line("to be kept", number_of(c, "memory_goal"));
+	size_line("in the balloon", number_of(c, "balloon"));
+	if (number_of(c, "resident"))
+		size_line("of the host's", number_of(c, "resident"));
+}
+
 /**
  * print_client() - all about a client
  * @c: the client
@@ -226,13 +246,7 @@ void print_client(struct json_object *c)
 	       (unsigned long long)number_of(c, "evicted"));
 	numbers("puts refused", part_of(c, "refused"));
 	shared_lines(c);
-	if (number_of(c, "memory")) {
-		size_line("memory", number_of(c, "memory"));
-		if (number_of(c, "memory_goal"))
-			size_line("to be kept", number_of(c, "memory_goal"));
-		size_line("in the balloon", number_of(c, "balloon"));
-		size_line("of the host's", number_of(c, "resident"));
-	}
+	print_balloon(c);
 	if (counted(c))
 		numbers("counters", part_of(c, "counters"));
 }

@@ -49,7 +49,7 @@ _tmemctl()
 	save:1|restore:1|trace:0|report:0) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	set:*|add:[1-9])
 		choices="min= cap= weight= hswap=on hswap=off"
-		[ "$verb" != set ] || choices+=" memory= memory=all"
+		if [ "$verb" = set ]; then choices+=" memory= memory=all"; else choices+=" qmp="; fi
 		type compopt >/dev/null && compopt -o nospace ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")

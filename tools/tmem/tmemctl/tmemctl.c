@@ -25,7 +25,8 @@ static const char help[] =
 "  set CLIENT KEY=VALUE...  min=SIZE, cap=SIZE, weight=N, hswap=on|off (Xen:\n"
 "                           hswap=SIZE), memory=SIZE|all (not Xen: of the guest)\n"
 "  add CLIENT [KEY=VALUE...]\n"
-"                           a new client, and its socket\n"
+"                           a new client, and its socket; qmp=PATH: where its QEMU\n"
+"                           is asked to move its balloon\n"
 "  remove CLIENT [--force]  a client no more; --force: with a guest connected\n"
 "  freeze CLIENT            refuse its puts\n"
 "  thaw CLIENT              accept them again\n"
@@ -74,6 +75,11 @@ static struct {
 static void add_number(struct json_object *to, const char *name, int64_t number)
 {
 	json_object_object_add(to, name, json_object_new_int64(number));
+}
+
+static void add_text(struct json_object *to, const char *name, const char *text)
+{
+	json_object_object_add(to, name, json_object_new_string(text));
 }
 
 static void add_bool(struct json_object *to, const char *name, bool is)
@@ -167,8 +173,11 @@ static void add_share(struct json_object *to, char *text)
 	else if (!strcmp(text, "memory"))
 		add_number(to, text, strcmp(value, "all") ?
 					     parse_size(text, value) : 0);
+	else if (!strcmp(text, "qmp"))
+		add_text(to, text, value);
 	else
-		usage_error("%s: not min, cap, weight, hswap or memory", text);
+		usage_error("%s: not min, cap, weight, hswap, memory or qmp",
+			    text);
 }
 
 static void do_set(char **args)

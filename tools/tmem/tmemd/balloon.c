@@ -8,7 +8,8 @@
  * when it runs out of memory.  With free page reporting it also tells of memory
  * that it does not use, without giving it up.
  *
- * Here are its configuration and connections; see balloon_pages.c for the pages.
+ * Here are its configuration and connections; see balloon_pages.c for the pages,
+ * and qmp.c for the balloon of a client whose QEMU has one of its own.
  *
  * Context: the main thread, all of this file.
  */
@@ -145,12 +146,16 @@ int balloon_socket(const char *client, u64 *id)
 
 /**
  * balloon_add() - wait for the balloon of a client
- * @c: the client, with the socket
+ * @c: the client, with the socket, or with a path for QMP
  *
  * Return: 0 or a negative error number
  */
 int balloon_add(struct client *c)
 {
+	if (*c->state->qmp) {
+		c->qmp = qmp_start(c);
+		return c->qmp ? 0 : -ENOMEM;
+	}
 	return watch(c->balloon_listener, EPOLLIN, on_listener, c);
 }
 
@@ -204,6 +209,10 @@ void balloon_remove(struct client *c)
 
 	if (c->balloon)
 		balloon_disconnect(c, "its client is removed");
+	if (c->qmp)
+		qmp_stop(c->qmp);
+	if (*c->state->qmp)
+		return;
 	socket_name(c->state->name, name, sizeof(name));
 	socket_remove(name);
 	unwatch(c->balloon_listener);
@@ -222,34 +231,48 @@ void balloon_resize(struct client *c, u64 memory)
 	bool changed = c->state->memory != memory;
 
 	c->state->memory = memory;
+	c->state->resized = true;
 	if (changed && c->balloon)
 		vhost_config_changed(c->balloon);
+	if (c->qmp)
+		qmp_resize(c->qmp);
 }
 
-/**
- * balloon_memory() - what memory a guest has
- * @c: the client
- * @resident: out: bytes of it that the host has memory for
- *
- * Return: bytes, with those in the balloon; 0 if no balloon is connected
- */
-u64 balloon_memory(const struct client *c, u64 *resident)
+/* Of a guest's memory, what the host has memory for */
+static u64 resident_of(const struct line_state *line)
 {
-	const struct device_state *s;
+	const struct device_state *s = &line->device[line->current & 1];
+	u64 last = 0, bytes = 0;
 	struct stat st;
 	unsigned int i;
-	u64 last = 0;
 
-	*resident = 0;
-	if (!c->balloon || !c->balloon->mem)
-		return 0;
-	s = &c->state->balloon.device[c->state->balloon.current & 1];
 	for (i = 0; i < s->nr_regions; i++) {
 		if (fstat(held(s->regions[i].fd), &st) || st.st_ino == last)
 			continue;
 		/* Pieces of one file come one after the other */
 		last = st.st_ino;
-		*resident += st.st_blocks * 512ULL;
+		bytes += st.st_blocks * 512ULL;
 	}
+	return bytes;
+}
+
+/**
+ * balloon_memory() - what memory a guest has
+ * @c: the client
+ * @resident: out: bytes of it that the host has memory for; 0 if that is not
+ *	known, as its QEMU has not handed its memory over
+ *
+ * Return: bytes, with those in the balloon; 0 if no balloon is connected
+ */
+u64 balloon_memory(const struct client *c, u64 *resident)
+{
+	*resident = 0;
+	if (c->qmp && qmp_memory(c->qmp)) {
+		*resident = c->device ? resident_of(&c->state->tmem) : 0;
+		return qmp_memory(c->qmp);
+	}
+	if (!c->balloon || !c->balloon->mem)
+		return 0;
+	*resident = resident_of(&c->state->balloon);
 	return all_memory(c->balloon);
 }

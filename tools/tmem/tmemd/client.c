@@ -79,18 +79,19 @@ static int client_watch(struct client *c)
  * client_add() - have a client from now on
  * @name: its name
  * @share: what it may have
+ * @qmp: where QEMU is asked to move its balloon; empty: the balloon calls
  * @out: the client
  *
  * Return: 0; -EINVAL if that is no name; -EEXIST; -ENOSPC if there are too many
  *	clients; the error of making its socket
  */
-int client_add(const char *name, const struct share *share,
+int client_add(const char *name, const struct share *share, const char *qmp,
 	       struct client **out)
 {
 	struct client *c = clients;
 	struct client_state *cs;
-	u64 listener, balloon_listener;
-	int fd, balloon, err;
+	u64 listener, balloon_listener = 0;
+	int fd, balloon = -1, err;
 
 	if (!client_is_name(name))
 		return -EINVAL;
@@ -103,8 +104,9 @@ int client_add(const char *name, const struct share *share,
 	fd = socket_listen(name, 0660, &listener);
 	if (fd < 0)
 		return fd;
-	balloon = balloon_socket(name, &balloon_listener);
-	if (balloon < 0) {
+	if (!*qmp)
+		balloon = balloon_socket(name, &balloon_listener);
+	if (!*qmp && balloon < 0) {
 		drop(listener);
 		return balloon;
 	}
@@ -113,6 +115,7 @@ int client_add(const char *name, const struct share *share,
 	cs->share = *share;
 	cs->tmem.listener = listener;
 	cs->balloon.listener = balloon_listener;
+	snprintf(cs->qmp, sizeof(cs->qmp), "%s", qmp);
 	c->listener = fd;
 	c->balloon_listener = balloon;
 	/* The name is what makes it valid */

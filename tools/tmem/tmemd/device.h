@@ -16,6 +16,7 @@
 #include "ring.h"
 
 struct device;
+struct qmp;
 struct thread;
 
 /* Most pages of data of a vector: so long a guest may keep others waiting */
@@ -116,6 +117,7 @@ struct device {
  * @device: the connection, or NULL
  * @balloon_listener: the socket on which its balloon is waited for
  * @balloon: the connection, or NULL
+ * @qmp: how its balloon is moved if QEMU has it, or NULL
  * @restoring: it is being restored, and its guest has to wait
  * @settling: its limit is on the way down to its cap
  * @count: of earlier connections and queues
@@ -128,6 +130,7 @@ struct client {
 	struct device *device;
 	int balloon_listener;
 	struct device *balloon;
+	struct qmp *qmp;
 	bool restoring;
 	bool settling;
 	u64 count[COUNTS];
@@ -159,6 +162,36 @@ void balloon_remove(struct client *client);
 void balloon_disconnect(struct client *client, const char *why);
 void balloon_resize(struct client *client, u64 memory);
 u64 balloon_memory(const struct client *client, u64 *resident);
+
+/* qmp.c: balloons that QEMU has */
+
+/**
+ * enum qmp_state - how it is to have a balloon moved by QMP
+ * @QMP_WAITING: somebody was called, and has not answered all yet
+ * @QMP_AWAY: nobody can be called
+ * @QMP_SILENT: who was called has not answered for long
+ * @QMP_NONSENSE: who was called made no sense, and is left alone for a while
+ * @QMP_REFUSED: there is no balloon, or it is not moved, with a reason
+ * @QMP_STUCK: it was told where to be, and is not on the way there
+ * @QMP_READY: all is well
+ */
+enum qmp_state {
+	QMP_WAITING,
+	QMP_AWAY,
+	QMP_SILENT,
+	QMP_NONSENSE,
+	QMP_REFUSED,
+	QMP_STUCK,
+	QMP_READY,
+};
+
+bool qmp_is_path(const char *path);
+struct qmp *qmp_start(struct client *client);
+void qmp_stop(struct qmp *qmp);
+void qmp_tick(struct qmp *qmp);
+void qmp_resize(struct qmp *qmp);
+u64 qmp_memory(const struct qmp *qmp);
+const char *qmp_state(const struct qmp *qmp, const char **why);
 
 /* thread.c: who serves queues */
 
@@ -193,7 +226,7 @@ struct device *device_create(struct client *c, const struct device_type *type,
 
 bool client_is_name(const char *name);
 struct client *client_find(const char *name);
-int client_add(const char *name, const struct share *share,
+int client_add(const char *name, const struct share *share, const char *qmp,
 	       struct client **out);
 int client_resume(struct client *client);
 void client_remove(struct client *client);

@@ -45,6 +45,8 @@ static const char help[] =
 "                           weight=N   its share, against others (default 100)\n"
 "                           hswap=on|off  may it store what must not be lost?\n"
 "                                      (default on)\n"
+"                           qmp=PATH   QMP socket of its QEMU, by which the balloon\n"
+"                                      that QEMU has is moved\n"
 "  -f, --file PATH        the pool is this file, on tmpfs or hugetlbfs\n"
 "      --prealloc         have the system provide the pool's memory at once, and not\n"
 "                         when it is stored to\n"
@@ -127,9 +129,9 @@ static u32 parse_number(const char *what, const char *text, u32 least, u32 most)
 
 static void parse_client(const char *said)
 {
-	enum { NAME, MIN, CAP, WEIGHT, HSWAP };
+	enum { NAME, MIN, CAP, WEIGHT, HSWAP, QMP };
 	static char *const keys[] = { "name", "min", "cap", "weight", "hswap",
-				      NULL };
+				      "qmp", NULL };
 	struct spec *spec = &options.specs[options.nr];
 	/* The worker reads the same words again */
 	char *copy = strdup(said), *text = copy, *value;
@@ -142,7 +144,7 @@ static void parse_client(const char *said)
 		int key = getsubopt(&text, keys, &value);
 
 		if (key < 0 || !value)
-			die(whole, "not name=, min=, cap=, weight= or hswap=");
+			die(whole, "not name=, min=, cap=, weight=, hswap= or qmp=");
 		if (key == NAME &&
 		    snprintf(spec->name, sizeof(spec->name), "%s", value) >=
 		    (int)sizeof(spec->name))
@@ -158,6 +160,11 @@ static void parse_client(const char *said)
 			if (strcmp(value, "on") && strcmp(value, "off"))
 				die("hswap", "neither on nor off");
 			spec->share.hswap = !strcmp(value, "on");
+		}
+		if (key == QMP) {
+			if (!qmp_is_path(value))
+				die(value, "not the whole path of a socket");
+			snprintf(spec->qmp, sizeof(spec->qmp), "%s", value);
 		}
 	}
 	if (!*spec->name)

@@ -131,6 +131,7 @@ struct json_object *report_client(const struct client *c)
 	struct json_object *all = json_object_new_object();
 	struct tstore_client_stats stats = { 0 };
 	u64 count[COUNTS], resident;
+	const char *why;
 
 	if (c->store)
 		tstore_client_stats(c->store, &stats);
@@ -153,6 +154,10 @@ struct json_object *report_client(const struct client *c)
 	add_number(all, "memory_goal", c->state->memory);
 	add_number(all, "resident", resident);
 	add_pages(all, "balloon", c->state->inflated);
+	if (c->qmp) {
+		add_text(all, "qmp", qmp_state(c->qmp, &why));
+		add_text(all, "qmp_why", why);
+	}
 	json_object_object_add(all, "refused", refusals(&stats));
 	json_object_object_add(all, "shared", shared_report(c));
 	client_counts(c, count);

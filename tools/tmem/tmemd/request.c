@@ -221,7 +221,7 @@ static int do_set(struct conn *conn, struct json_object *args)
 static int do_add(struct conn *conn, struct json_object *args)
 {
 	struct share share = options.share;
-	const char *name;
+	const char *name, *qmp = "";
 	struct client *c;
 	int err;
 
@@ -231,7 +231,12 @@ static int do_add(struct conn *conn, struct json_object *args)
 					  "client: what is its name?");
 	err = find_share(conn, args, &share);
 	if (!err)
-		err = client_add(name, &share, &c);
+		err = find_text(conn, args, "qmp", &qmp);
+	if (err > 0 && !qmp_is_path(qmp))
+		return refuse(conn, EINVAL,
+			      "qmp is not the whole path of a socket");
+	if (err >= 0)
+		err = client_add(name, &share, qmp, &c);
 	if (err == -EEXIST)
 		return refuse(conn, EEXIST, "there is a client %.40s", name);
 	if (err == -EINVAL && !*conn->why)
@@ -493,7 +498,7 @@ static const struct {
 	{ "list", do_list, "" },
 	{ "show", do_show, " client " },
 	{ "set", do_set, " client min cap weight hswap memory " },
-	{ "add", do_add, " client min cap weight hswap " },
+	{ "add", do_add, " client min cap weight hswap qmp " },
 	{ "remove", do_remove, " client force " },
 	{ "freeze", do_freeze, " client " },
 	{ "thaw", do_thaw, " client " },

@@ -16,6 +16,7 @@
 #define TMEMD_QUEUES	64
 #define TMEMD_REGIONS	8
 #define TMEMD_NAME	32
+#define TMEMD_PATH	108
 
 /* Shared pools, and those that one client may join */
 #define TMEMD_SHARED		16
@@ -117,6 +118,8 @@ struct shared_state {
  * @share: what it may have
  * @tmem: its device of tmem
  * @balloon: its balloon
+ * @qmp: where its QEMU is to be asked to move a balloon; empty: it calls itself
+ * @resized: somebody has said what @memory is to be
  * @memory: bytes of memory that its guest is to have, or 0: all that it has
  * @inflated: pages that are in the balloon, as its guest says
  * @shared: shared pools that its guest may join
@@ -134,6 +137,8 @@ struct client_state {
 	} share;
 	struct line_state tmem;
 	struct line_state balloon;
+	char qmp[TMEMD_PATH];
+	bool resized;
 	u64 memory;
 	u32 inflated;
 	struct shared_state shared[TMEMD_CLIENT_SHARED];

@@ -309,10 +309,11 @@ static int go_on(int fd)
 
 /* ---- clients ---- */
 
-static int client_begin(const char *name, const struct share *share)
+static int client_begin(const char *name, const struct share *share,
+			const char *qmp)
 {
 	struct client *c;
-	int err = client_add(name, share, &c);
+	int err = client_add(name, share, qmp, &c);
 
 	if (err)
 		log_error("client %s: %s", name, strerror(-err));
@@ -327,11 +328,12 @@ static int clients_begin(void)
 
 	for (i = 0; i < options.nr && !err; i++)
 		err = client_begin(options.specs[i].name,
-				   &options.specs[i].share);
+				   &options.specs[i].share,
+				   options.specs[i].qmp);
 	/* A socket that was passed makes a client, unless it is for another one */
 	for (i = 0; !err && (name = socket_given_name(i)); i++)
 		if (client_is_name(name) && !client_find(name))
-			err = client_begin(name, &options.share);
+			err = client_begin(name, &options.share, "");
 	return err;
 }
 
@@ -416,6 +418,8 @@ static void on_timer(void *arg __always_unused)
 			client_disconnect(c, "its memory has vanished");
 		if (is_torn(c->balloon))
 			balloon_disconnect(c, "its memory has vanished");
+		if (c->qmp)
+			qmp_tick(c->qmp);
 	}
 }
 

@@ -58,6 +58,7 @@ struct options {
 	unsigned int nr;
 	struct spec {
 		char name[TMEMD_NAME];
+		char qmp[TMEMD_PATH];
 		struct share share;
 	} specs[WORKER_SPECS];
 };

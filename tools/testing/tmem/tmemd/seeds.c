@@ -2,8 +2,8 @@
 /*
  * Transcendent memory: inputs for the fuzzers of tmemd to begin with
  *
- * seeds DIRECTORY: writes DIRECTORY/ring/ and DIRECTORY/vhost/, each with inputs
- * of every request and of every message as they should be.
+ * seeds DIRECTORY: writes DIRECTORY/ring/, DIRECTORY/vhost/ and DIRECTORY/qmp/,
+ * each with inputs of every request and of every message as they should be.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +123,28 @@ static void messages(void)
 	keep("vhost", 3, said, len);
 }
 
+/* What a QEMU says: see fuzz_qmp.c for what else is in such an input */
+static void qmp(void)
+{
+	static const char * const said[] = {
+		"{\"QMP\":{\"version\":{},\"capabilities\":[\"oob\"]}}\r\n",
+		"{\"return\":{},\"id\":1}\r\n",
+		"{\"return\":{\"base-memory\":1048576,\"plugged-memory\":0},\"id\":2}\n",
+		"{\"return\":{\"actual\":1048576},\"id\":3}\r\n\1",
+		"{\"return\":{},\"id\":4}\r\n",
+		"{\"event\":\"BALLOON_CHANGE\",\"data\":{\"actual\":4096}}\r\n\2\2",
+		"{\"event\":\"RESET\",\"data\":{\"guest\":true}}\r\n\2\2\2\2",
+		"{\"id\":5,\"error\":{\"class\":\"X\",\"desc\":\"no\"}}\r\n\1",
+	};
+	char all[2048] = "";
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(said); i++) {
+		strcat(all, said[i]);
+		keep("qmp", i, all, strlen(all));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	char path[4096];
@@ -137,6 +159,9 @@ int main(int argc, char **argv)
 	mkdir(path, 0777);
 	snprintf(path, sizeof(path), "%s/vhost", dir);
 	mkdir(path, 0777);
+	snprintf(path, sizeof(path), "%s/qmp", dir);
+	mkdir(path, 0777);
+	qmp();
 	for (op = TMEM_OP_ATTACH; op < TMEM_OP_NR; op++) {
 		ring(op, op, false);
 		ring(100 + op, op, true);
