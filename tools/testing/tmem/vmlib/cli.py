@@ -91,7 +91,7 @@ def machine_options(parser):
                        help="memory of the loop transport, of virtio's tmemd, or that Xen may use for tmem (default 256M)")
     group.add_argument('--tmem-socket', metavar='PATH', help='--transport virtio: use the tmemd that runs already, and has this '
                        'socket for the guest')
-    group.add_argument('--balloon', action='store_true', help="uml, --transport virtio: let tmemd have the guest's memory by a balloon")
+    group.add_argument('--balloon', action='store_true', help="uml, qemu, --transport virtio: let tmemd have the guest's memory by a balloon")
 
 
 def disk_options(parser):
@@ -160,8 +160,8 @@ def parse(verb, argv):
     options.fs = '' if options.fs == 'none' else options.fs
     if options.tmem_socket and options.transport != 'virtio':
         parser.error('--tmem-socket wants --transport virtio')
-    if options.balloon and (options.guest, options.transport) != ('uml', 'virtio'):
-        parser.error('--balloon wants --guest uml and --transport virtio')
+    if options.balloon and (options.guest not in ('uml', 'qemu') or options.transport != 'virtio'):
+        parser.error('--balloon wants --guest uml or qemu, and --transport virtio')
     check_xen(parser, options)
     if options.populate and not options.fs:
         parser.error('--populate wants a filesystem')

@@ -13,6 +13,7 @@ import tempfile
 import time
 
 import guardian
+import store
 from disks import escape
 from house import REPO, Failure, cache
 
@@ -160,7 +161,7 @@ class Qemu(Guest):
                 '-device', 'virtio-serial-pci',
                 '-device', 'virtconsole,chardev=out' if options.interactive else 'virtserialport,chardev=out,name=out',
                 *port_arguments('control'), *disk_arguments(self.disks, options.queues)]
-        argv += tmem_arguments(options)
+        argv += tmem_arguments(options) + (balloon_arguments(options) if options.balloon else [])
         if options.share:
             argv += ['-fsdev', f'local,id=share,path={escape(os.path.abspath(options.share))},security_model=none,readonly=on',
                      '-device', 'virtio-9p-pci,fsdev=share,mount_tag=share']
@@ -194,6 +195,13 @@ def tmem_arguments(options):
         return []
     return ['-chardev', f'socket,id=tmem,path={escape(options.tmem_socket)},reconnect=1',
             '-device', 'vhost-user-tmem-pci,chardev=tmem']
+
+
+def balloon_arguments(options):
+    """QEMU's, for a balloon of its own and the socket by which tmemd moves it. The guest takes pages out of it before it kills
+    a process, as it does from tmemd's balloon."""
+    return ['-qmp', f'unix:{escape(store.qmp(options.tmem_socket))},server=on,wait=off',
+            '-device', 'virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on']
 
 
 # Processor models to try under KVM: some hosts promise features of their own that KVM then refuses.

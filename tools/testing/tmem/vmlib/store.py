@@ -42,13 +42,21 @@ def compile_tool(tool, program):
         os.replace(fresh, program)
 
 
+def qmp(socket):
+    """Where QEMU listens for the tmemd that has this socket for the guest."""
+    return f'{socket}.qmp'
+
+
 def serve(tmp, options):
     """Starts the daemon, if none runs yet, and waits until it serves; returns the socket for the guest."""
     if options.tmem_socket:
         return os.path.abspath(options.tmem_socket)
     sockets = f'{tmp}/store'
     os.mkdir(sockets)
-    argv = [build(), '--socket', sockets, '--size', f'{options.pool >> 20}M', '--client', f'name={CLIENT}']
+    client = f'name={CLIENT}'
+    if options.balloon and options.guest == 'qemu':
+        client += f',qmp={qmp(f"{sockets}/{CLIENT}")}'
+    argv = [build(), '--socket', sockets, '--size', f'{options.pool >> 20}M', '--client', client]
     wrong = guardian.serve(argv, f'{tmp}/store.log', f'{sockets}/{CLIENT}')
     if wrong is not None:
         raise Failure(f'tmemd does not serve: {wrong}')
