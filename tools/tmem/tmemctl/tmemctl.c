@@ -23,7 +23,7 @@ static const char help[] =
 "      --once               one table, without a terminal\n"
 "      --delay SECONDS      between two tables (default 1)\n"
 "  set CLIENT KEY=VALUE...  min=SIZE, cap=SIZE, weight=N, hswap=on|off (Xen:\n"
-"                           hswap=SIZE), memory=SIZE|all (not Xen: of the guest)\n"
+"                           hswap=SIZE), memory=SIZE|all (of the guest's own)\n"
 "  add CLIENT [KEY=VALUE...]\n"
 "                           a new client, and its socket; qmp=PATH: where its QEMU\n"
 "                           is asked to move its balloon\n"

@@ -191,7 +191,7 @@ static int answer_changed(struct asked *q, const char *name, domid_t domid)
 }
 
 /* A domain that has not used tmem is a client from then on */
-static int set_client(struct asked *q, const char *name,
+static int change_client(struct asked *q, const char *name,
 		      struct xen_tmem_control *op)
 {
 	int err;
@@ -202,16 +202,16 @@ static int set_client(struct asked *q, const char *name,
 		return refuse(q, ENOENT, "no client is called %.40s", name);
 	if (err == -ENOSPC)
 		return refuse(q, ENOSPC, "there are too many clients");
-	return err ? err : answer_changed(q, name, op->domid);
+	return err;
 }
 
 static int do_set(struct asked *q)
 {
 	struct xen_tmem_client was = { .cap = UINT64_MAX };
 	struct xen_tmem_control op = { 0 };
-	uint64_t min, cap;
+	uint64_t min, cap, memory = 0;
 	const char *name;
-	int err;
+	int err, there;
 
 	err = find_domain(q, &name, &op.domid);
 	if (!err)
@@ -224,7 +224,17 @@ static int do_set(struct asked *q)
 	cap = op.u.set.what & XEN_TMEM_SET_CAP ? op.u.set.cap : was.cap;
 	if (min > cap)
 		return refuse(q, EINVAL, "min is more than cap");
-	return set_client(q, name, &op);
+	there = find_size(q, "memory", MOST_PAGES, &memory);
+	if (there > 0)
+		err = memory_check(q, op.domid, memory, &memory);
+	if (err == -ESRCH)
+		return refuse(q, ENOENT, "no client is called %.40s", name);
+	if (there < 0 || err)
+		return there < 0 ? there : err;
+	err = change_client(q, name, &op);
+	if (!err && there)
+		err = memory_set(q, op.domid, memory);
+	return err ? err : answer_changed(q, name, op.domid);
 }
 
 static int set_frozen(struct asked *q, bool frozen)
@@ -240,7 +250,8 @@ static int set_frozen(struct asked *q, bool frozen)
 		return err;
 	if (!frozen)
 		client_unsave(op.domid);
-	return set_client(q, name, &op);
+	err = change_client(q, name, &op);
+	return err ? err : answer_changed(q, name, op.domid);
 }
 
 static int do_freeze(struct asked *q)

@@ -60,17 +60,45 @@ struct asked {
 	char why[200];
 };
 
+/* More pages than any machine has: 2^52 bytes */
+#define MOST_PAGES	(1ULL << 40)
+
 /* xen_call.c: the hypervisor */
 
 int xen_open(void);
 void *xen_buffer(size_t pages);
 int xen_info(struct xen_tmem_info *info);
 int xen_call(struct xen_tmem_control *op);
+int xen_pages(unsigned int what, domid_t domid, uint64_t *pages);
 
-/* xen_names.c: the names of domains */
+/* xen_names.c: what xenstore tells of domains */
+
+char *domain_read(domid_t domid, const char *what);
+bool domain_write(domid_t domid, const char *what, const char *text);
 
 const char *domain_name(char *text, domid_t domid);
 int domain_find(const char *name, domid_t *domid);
+
+/* xen_memory.c: the memory of domains */
+
+/*
+ * struct domain_memory - the memory of a domain, in pages
+ * @has: what it has
+ * @all: what it has when nothing is in its balloon
+ * @target: what it is asked to have; 0: that is not known
+ * @video: of its memory, what @target does not count in xenstore
+ */
+struct domain_memory {
+	uint64_t has;
+	uint64_t all;
+	uint64_t target;
+	uint64_t video;
+};
+
+int memory_look(domid_t domid, struct domain_memory *out);
+int memory_check(struct asked *q, domid_t domid, uint64_t pages,
+		 uint64_t *target);
+int memory_set(struct asked *q, domid_t domid, uint64_t target);
 
 /* xen_report.c: how things are */
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <xen/xen.h>
+#include <xen/memory.h>
 
 #define TMEM_CONTROL               0 /* struct xen_tmem_control, privileged */
 

@@ -11,8 +11,6 @@
 #include "xen_abi.h"
 #include "xen.h"
 
-/* More pages than any machine has: 2^52 bytes */
-#define MOST_PAGES	(1ULL << 40)
 #define MOST_POLICIES	64
 
 static xencall_handle *calls;
@@ -69,6 +67,28 @@ int xen_call(struct xen_tmem_control *op)
 		err = errno ? -errno : -EBADMSG;
 	memcpy(op, buffer, sizeof(*op));
 	return err;
+}
+
+/**
+ * xen_pages() - how many pages a domain has, or may have
+ * @what: XENMEM_current_reservation or XENMEM_maximum_reservation
+ * @domid: the domain
+ * @pages: out: that
+ *
+ * Return: 0 or a negative error number; -ESRCH if there is no such domain
+ */
+int xen_pages(unsigned int what, domid_t domid, uint64_t *pages)
+{
+	long got;
+
+	memcpy(buffer, &domid, sizeof(domid));
+	errno = 0;
+	got = xencall2L(calls, __HYPERVISOR_memory_op, what,
+			(uintptr_t)buffer);
+	if (got < 0)
+		return errno ? -errno : -EBADMSG;
+	*pages = got;
+	return *pages < MOST_PAGES ? 0 : -EBADMSG;
 }
 
 /**

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transcendent memory: tmemctl, the names of domains
+ * Transcendent memory: tmemctl, what xenstore tells of domains
  *
  * A domain has a number, and a name if xenstore tells one.  A name that a
  * number could be, or that does not look like one, is none.
@@ -29,6 +29,45 @@ static bool names_open(void)
 		names = xs_open(0);
 	tried = true;
 	return names;
+}
+
+static void path_of(char *path, size_t room, domid_t domid, const char *what)
+{
+	snprintf(path, room, "/local/domain/%u/%s", domid, what);
+}
+
+/**
+ * domain_read() - what xenstore says of a domain
+ * @domid: its number
+ * @what: the path, below that of the domain
+ *
+ * Return: text, for free(); or NULL if it says nothing
+ */
+char *domain_read(domid_t domid, const char *what)
+{
+	unsigned int length;
+	char path[64];
+
+	path_of(path, sizeof(path), domid, what);
+	return names_open() ? xs_read(names, XBT_NULL, path, &length) : NULL;
+}
+
+/**
+ * domain_write() - have xenstore say something of a domain
+ * @domid: its number; there is such a domain
+ * @what: the path, below that of the domain
+ * @text: what it is to say
+ *
+ * Return: false if it does not, with errno set
+ */
+bool domain_write(domid_t domid, const char *what, const char *text)
+{
+	char path[64];
+
+	path_of(path, sizeof(path), domid, what);
+	errno = ENOTCONN;
+	return names_open() &&
+	       xs_write(names, XBT_NULL, path, text, strlen(text));
 }
 
 static bool is_number(const char *text)

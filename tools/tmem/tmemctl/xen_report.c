@@ -120,6 +120,20 @@ static struct json_object *counts_report(const struct xen_tmem_client *c)
 	return all;
 }
 
+/* By the names that a guest's balloon has with tmemd */
+static void memory_report(struct json_object *to, domid_t domid)
+{
+	struct domain_memory memory;
+
+	if (memory_look(domid, &memory))
+		return;
+	add_pages(to, "memory", memory.all);
+	add_pages(to, "memory_goal",
+		  memory.target < memory.all ? memory.target : 0);
+	add_pages(to, "resident", memory.has);
+	add_pages(to, "balloon", memory.all - memory.has);
+}
+
 /**
  * client_report() - how a client is
  * @info: the store
@@ -151,6 +165,7 @@ struct json_object *client_report(const struct xen_tmem_info *info,
 	add_pages(all, "charged", c->ephemeral + c->persistent);
 	add_pages(all, "target", c->target);
 	add_number(all, "evicted", c->evicted);
+	memory_report(all, c->domid);
 	add_number(refused, "full", c->reject_full);
 	add_number(refused, "limit", c->reject_limit);
 	add_number(refused, "frozen", c->reject_frozen);

@@ -2,9 +2,10 @@
 /*
  * Transcendent memory: a hypervisor and a xenstore for tmemctl, which are none
  *
- * Linked in place of libxencall and libxenstore.  The domains are in a file, so
- * that one tmemctl finds what another one has changed.  Whatever tmemctl hands
- * over is checked as a strict hypervisor would; it aborts if that is wrong.
+ * Linked in place of libxencall and, with fake_xenstore.c, libxenstore.  The
+ * domains are in a file, so that one tmemctl finds what another one has changed.
+ * Whatever tmemctl hands over is checked as a strict hypervisor would; it aborts
+ * if that is wrong.
  *
  *	FAKE_XEN	the file; made if it is empty.  Without: no hypervisor.
  *	FAKE_CLIENTS	that it has so many more clients, when it is made
@@ -23,42 +24,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <xencall.h>
-#include <xenstore.h>
-#include <xenstore_lib.h>
 
 #include <linux/tmem.h>
 
 #include "tstore.h"
-#include "xen_abi.h"
+#include "fake_xen.h"
 
-#define DOMAINS		600
 #define BUFFERS		16
 #define MEMORY		32768		/* pages of the machine */
 #define END_BYTES	64
 
-enum stage { NONE, SAVING, FINISHED, RESTORING };
-
-struct domain {
-	bool exists;
-	bool client;
-	bool paused;
-	enum stage stage;
-	uint64_t at;		/* bytes of the stream so far */
-	uint64_t wrong;		/* bytes that were not what they are to be */
-	char name[32];
-	struct xen_tmem_client info;
-	struct xen_tmem_shared shared[2];	/* uuid 0: none */
-};
-
-struct machine {
-	bool made;
-	bool traced;		/* it has been begun, and not ended */
-	uint64_t must_stay;	/* the pool gets no smaller */
-	struct xen_tmem_info info;
-	struct domain domains[DOMAINS];
-};
-
-static struct machine *m;
+struct machine *m;
 static int calls_of[32];
 
 static struct {
@@ -66,7 +42,7 @@ static struct {
 	size_t bytes;
 } buffers[BUFFERS];
 
-static bool lies(const char *what)
+bool lies(const char *what)
 {
 	const char *lie = getenv("FAKE_LIE");
 
@@ -82,6 +58,11 @@ static struct domain *add(unsigned int id, const char *name, bool client)
 	d->exists = true;
 	d->client = client;
 	snprintf(d->name, sizeof(d->name), "%s", name);
+	/* A guest of 64 MiB, as the toolstack makes one */
+	d->pages = 16384;
+	d->max_pages = 16384 + 256;
+	d->target = 65536;
+	d->static_max = 65536;
 	d->info = (struct xen_tmem_client){ .domid = id, .weight = 1,
 					    .cap = UINT64_MAX };
 	return d;
@@ -101,7 +82,11 @@ static void make(void)
 		.policy = 2, .nr_policies = 6,
 	};
 	m->must_stay = 300;
-	add(0, "Domain-0", false);
+	d = add(0, "Domain-0", false);
+	d->pages = 131072;
+	d->max_pages = UINT32_MAX;
+	d->target = 524288;
+	d->static_max = 1048576;
 	d = add(1, "web", true);
 	d->info.ephemeral = 700;
 	d->info.persistent = 150;
@@ -120,8 +105,10 @@ static void make(void)
 	d->info.persistent = 50;
 	d->info.pools = 1;
 	d->info.hswap = 25;
-	add(3, "fresh", false);
-	add(4, "twin", true);
+	d = add(3, "fresh", false);
+	d->static_max = 262144;
+	d->pages += 100;
+	add(4, "twin", true)->target = 0;
 	add(5, "twin", true);
 	add(6, "1", true);
 	add(7, "bad\033[2J", true);
@@ -594,49 +581,22 @@ int xencall1(xencall_handle *xcall, unsigned int nr, uint64_t arg)
 	return -1;
 }
 
-/* ---- libxenstore ---- */
-
-const char *xs_daemon_socket(void)
+long xencall2L(xencall_handle *xcall, unsigned int nr, uint64_t what,
+	       uint64_t arg)
 {
-	const char *names = getenv("FAKE_NAMES");
+	domid_t domid;
 
-	return names && !strcmp(names, "no") ? "/nowhere" : getenv("FAKE_XEN");
-}
-
-struct xs_handle *xs_open(unsigned long flags)
-{
-	assert(!flags);
-	return (struct xs_handle *)m;
-}
-
-void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path,
-	      unsigned int *len)
-{
-	unsigned int id;
-	char rest[8];
-
-	assert(h && !t);
-	if (sscanf(path, "/local/domain/%u/%7s", &id, rest) != 2 ||
-	    strcmp(rest, "name") || id >= DOMAINS || !*m->domains[id].name)
-		return NULL;
-	*len = strlen(m->domains[id].name);
-	return strdup(m->domains[id].name);
-}
-
-/* A block of pointers and what they point to, as the library's */
-char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path,
-		    unsigned int *num)
-{
-	char **all = calloc(DOMAINS, sizeof(*all) + 8), *text;
-	unsigned int i;
-
-	assert(h && !t && !strcmp(path, "/local/domain"));
-	text = (char *)(all + DOMAINS);
-	for (i = *num = 0; i < DOMAINS; i++) {
-		if (!m->domains[i].exists)
-			continue;
-		all[*num] = text + 8 * *num;
-		snprintf(all[(*num)++], 8, "%u", i);
+	assert(xcall && nr == __HYPERVISOR_memory_op);
+	in_buffer((void *)(uintptr_t)arg, sizeof(domid));
+	memcpy(&domid, (void *)(uintptr_t)arg, sizeof(domid));
+	assert(what == XENMEM_current_reservation ||
+	       what == XENMEM_maximum_reservation);
+	if (domid >= DOMAINS || !m->domains[domid].exists) {
+		errno = ESRCH;
+		return -1;
 	}
-	return all;
+	if (lies("memory"))
+		return INT64_MAX;
+	return what == XENMEM_current_reservation ?
+	       m->domains[domid].pages : m->domains[domid].max_pages;
 }

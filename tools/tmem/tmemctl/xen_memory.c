@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transcendent memory: tmemctl, the memory of domains
+ *
+ * A domain's balloon is its own: it goes by what it finds in xenstore, in KiB,
+ * and the hypervisor says how far it got.  Nothing here changes max_pages, as
+ * "xl mem-set" does: what a domain has less than that it may keep in the pool.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tmemctl.h"
+#include "xen_abi.h"
+#include "xen.h"
+
+#define KIB		1024ULL
+
+/* What the toolstack grants a domain beyond its memory */
+#define EXTRA_PAGES	(1024 * KIB / PAGE)
+
+/* With less than so many pages dom0 cannot go on; libxl says so, too */
+#define LEAST_DOM0	((128ULL << 20) / PAGE)
+
+/* In pages; 0 if it is not there, or nonsense */
+static uint64_t pages_read(domid_t domid, const char *name)
+{
+	char path[32], *text, *end = NULL;
+	unsigned long long kib = 0;
+
+	snprintf(path, sizeof(path), "memory/%s", name);
+	text = domain_read(domid, path);
+	if (text) {
+		errno = 0;
+		kib = strtoull(text, &end, 10);
+		if (*text < '0' || *text > '9' || *end || errno)
+			kib = 0;
+	}
+	free(text);
+	return kib / (PAGE / KIB) < MOST_PAGES ? kib / (PAGE / KIB) : 0;
+}
+
+/**
+ * memory_look() - how much memory a domain has
+ * @domid: the domain
+ * @out: out: that
+ *
+ * Return: 0, -ESRCH if there is no such domain, or the hypervisor's error
+ */
+int memory_look(domid_t domid, struct domain_memory *out)
+{
+	uint64_t limit;
+	int err;
+
+	*out = (struct domain_memory){ 0 };
+	err = xen_pages(XENMEM_current_reservation, domid, &out->has);
+	if (!err)
+		err = xen_pages(XENMEM_maximum_reservation, domid, &limit);
+	if (err)
+		return err;
+	out->video = pages_read(domid, "videoram");
+	out->target = pages_read(domid, "target");
+	if (out->target)
+		out->target += out->video;
+	out->all = pages_read(domid, "static-max");
+	if (out->all > limit)
+		out->all = limit > EXTRA_PAGES ? limit - EXTRA_PAGES : limit;
+	/* Its tables and rings count, too */
+	if (!out->all || out->all < out->has)
+		out->all = out->has;
+	return 0;
+}
+
+/**
+ * memory_check() - may a domain be asked to keep so much?
+ * @q: the request
+ * @domid: the domain
+ * @pages: so much; 0: all
+ * @target: out: what to tell it, in pages
+ *
+ * Return: 0 or a negative error number
+ */
+int memory_check(struct asked *q, domid_t domid, uint64_t pages,
+		 uint64_t *target)
+{
+	struct domain_memory memory;
+	int err = memory_look(domid, &memory);
+
+	if (err)
+		return err;
+	if (!memory.target)
+		return refuse(q, ENOENT,
+			      "xenstore has no target for this domain's memory");
+	*target = pages && pages < memory.all ? pages : memory.all;
+	if (!domid && *target < LEAST_DOM0)
+		return refuse(q, EINVAL, "dom0 needs 128 MiB at least");
+	*target -= *target > memory.video ? memory.video : 0;
+	return 0;
+}
+
+/**
+ * memory_set() - ask a domain to keep so much
+ * @q: the request
+ * @domid: the domain
+ * @target: in pages, of memory_check()
+ *
+ * Return: 0 or a negative error number
+ */
+int memory_set(struct asked *q, domid_t domid, uint64_t target)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu",
+		 (unsigned long long)(target * (PAGE / KIB)));
+	if (domain_write(domid, "memory/target", text))
+		return 0;
+	return refuse(q, EIO, "xenstore does not take it: %s",
+		      strerror(errno));
+}
