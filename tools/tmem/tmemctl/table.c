@@ -188,6 +188,16 @@ static void shared_lines(struct json_object *client)
 	}
 }
 
+/* What a guest says of its memory */
+static void print_report(struct json_object *report)
+{
+	if (!report)
+		return;
+	size_line("memory reported", number_of(report, "total"));
+	size_line("working set", number_of(report, "estimate"));
+	size_line("memory wanted", number_of(report, "target"));
+}
+
 /* What of its memory a guest has given back, or why that cannot be said */
 static void print_balloon(struct json_object *c)
 {
@@ -230,13 +240,7 @@ void print_client(struct json_object *c)
 	else
 		line("hswap", flag_of(c, "hswap") ? "on" : "off");
 	line("target", target_text(text, c));
-	if (part_of(c, "memory")) {
-		size_line("memory", number_of(part_of(c, "memory"), "total"));
-		size_line("working set",
-			  number_of(part_of(c, "memory"), "estimate"));
-		size_line("memory wanted",
-			  number_of(part_of(c, "memory"), "target"));
-	}
+	print_report(part_of(c, "report"));
 	size_line("held", number_of(c, "charged"));
 	pages_line("ephemeral", c, "ephemeral_pages");
 	pages_line("persistent", c, "persistent_pages");

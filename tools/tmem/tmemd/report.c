@@ -103,7 +103,7 @@ static struct json_object *refusals(const struct tstore_client_stats *stats)
 }
 
 /* What it said of its own memory */
-static struct json_object *memory(const struct tmem_report *report)
+static struct json_object *said(const struct tmem_report *report)
 {
 	struct json_object *all = json_object_new_object();
 
@@ -148,7 +148,7 @@ struct json_object *report_client(const struct client *c)
 	add_number(all, "charged", stats.bytes);
 	add_pages(all, "target", stats.target);
 	if (stats.report.total)
-		json_object_object_add(all, "memory", memory(&stats.report));
+		json_object_object_add(all, "report", said(&stats.report));
 	add_number(all, "evicted", stats.evicted);
 	add_number(all, "memory", balloon_memory(c, &resident));
 	add_number(all, "memory_goal", c->state->memory);
