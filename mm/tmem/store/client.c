@@ -69,6 +69,9 @@ void tstore_client_equip(struct tstore_client *c, struct tstore_pool *pools,
 	c->pools = pools;
 	c->nr_pools = 0;
 	memset(&c->report, 0, sizeof(c->report));
+	c->reports = 0;
+	c->grant = 0;
+	c->refused_persistent = false;
 	env_write_once(c->target, 0);
 	tstore_freeze_locked(c);
 	for (i = 0; i < s->max_pools; i++) {
@@ -343,7 +346,11 @@ void tstore_client_set_limit(struct tstore_client *c, u64 limit)
 void tstore_freeze_locked(struct tstore_client *c)
 {
 	env_assert_held(&c->L4_lock);
-	env_write_once(c->frozen, c->rec->frozen || c->save);
+	if (c->rec->frozen || c->save)
+		env_write_once(c->frozen, 0xff);
+	else
+		env_write_once(c->frozen,
+			       c->refused_persistent << TSTORE_PERSISTENT);
 }
 
 /**
@@ -367,6 +374,39 @@ void tstore_client_freeze(struct tstore_client *c, bool frozen)
 }
 
 /**
+ * tstore_client_refuse() - refuse puts that must stay, or accept them again
+ * @c: the client
+ * @refuse: do
+ *
+ * For a client that keeps memory which it owes to others.  Nothing is done to
+ * what it has put before, and its other puts go on.  What was refused is counted
+ * as if the client was frozen.
+ *
+ * Context: no lock held.
+ */
+void tstore_client_refuse(struct tstore_client *c, bool refuse)
+{
+	spin_lock(&c->L4_lock);
+	c->refused_persistent = refuse;
+	tstore_freeze_locked(c);
+	spin_unlock(&c->L4_lock);
+}
+
+/**
+ * tstore_client_set_grant() - say what reports are answered
+ * @c: the client
+ * @pages: of memory that it may have; 0: what it asks for
+ *
+ * Context: no lock held.
+ */
+void tstore_client_set_grant(struct tstore_client *c, u64 pages)
+{
+	spin_lock(&c->L4_lock);
+	c->grant = pages;
+	spin_unlock(&c->L4_lock);
+}
+
+/**
  * tstore_client_evict() - drop ephemeral pages of a client, oldest first
  * @c: the client
  * @nr: how many; each takes about as long as an eviction by a put does, so a
@@ -387,7 +427,8 @@ u32 tstore_client_evict(struct tstore_client *c, u32 nr)
 /**
  * tstore_client_stats() - look at a client
  * @c: the client
- * @out: what it has and what has happened to it, all of one moment
+ * @out: what it has and what has happened to it, all of one moment but for
+ *	@out->found
  *
  * Context: no lock held.
  */
@@ -407,7 +448,13 @@ void tstore_client_stats(struct tstore_client *c,
 	out->reject_limit = c->reject[TSTORE_REJECT_LIMIT];
 	out->reject_frozen = c->reject[TSTORE_REJECT_FROZEN];
 	out->report = c->report;
+	out->reports = c->reports;
 	spin_unlock(&c->L4_lock);
+
+	spin_lock(&c->L8_lock);
+	if (c->ghost)
+		out->found = tstore_ghost_found(c->ghost);
+	spin_unlock(&c->L8_lock);
 }
 
 /**
@@ -534,7 +581,7 @@ static bool tstore_report_valid(const struct tmem_report *rep)
 	       !rep->grant && !rep->reserved;
 }
 
-/* TMEM_OP_REPORT; nobody divides the memory of clients, so each is granted it */
+/* TMEM_OP_REPORT; where nobody divides the memory of clients, each gets it */
 int tstore_report(struct tstore_client *c,
 		  const struct tmem_req *req __always_unused, env_data_t data,
 		  struct tstore_work *work __always_unused)
@@ -551,14 +598,16 @@ int tstore_report(struct tstore_client *c,
 	if (!tstore_report_valid(&rep))
 		return -EINVAL;
 
-	rep.grant = rep.target;
 	spin_lock(&c->L4_lock);
+	rep.grant = c->grant ? c->grant : rep.target;
 	if (!c->rec->epoch)
 		err = -ENOTCONN;
 	else if (!(c->rec->features & TMEM_FEATURE_REPORT))
 		err = -EPERM;
-	else
+	if (!err) {
 		c->report = rep;
+		c->reports++;
+	}
 	spin_unlock(&c->L4_lock);
 	if (err)
 		return err;

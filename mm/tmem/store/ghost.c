@@ -63,6 +63,7 @@ struct ghost_page {
  * @free: first free page
  * @gets: of all pages, that is, weighted
  * @puts: likewise
+ * @found: gets whose page was remembered, weighted; these are not aged
  * @bins: gets by the place of their page, weighted
  * @bucket: heads of chains
  * @owner: what is at a position: a page, HOLE, or NONE
@@ -78,6 +79,7 @@ struct tstore_ghost {
 	u32 free;
 	u64 gets;
 	u64 puts;
+	u64 found;
 	u64 bins[TSTORE_GHOST_BINS];
 	u32 bucket[NR_BUCKETS];
 	u32 owner[NR_PLACES];
@@ -327,6 +329,7 @@ void tstore_ghost_get(struct tstore_ghost *g, u64 hash)
 	link = ghost_find(g, hash);
 	if (*link == NONE)
 		return;
+	g->found += 1ULL << g->shift;
 	at = g->pages[*link].at;
 	place = (u64)(g->taken - tree_before(g->taken_tree, at) - 1) << g->shift;
 	bin = ghost_bin(place);
@@ -385,6 +388,17 @@ u64 tstore_ghost_gets(struct tstore_ghost *g)
 u64 tstore_ghost_puts(struct tstore_ghost *g)
 {
 	return g->puts;
+}
+
+/**
+ * tstore_ghost_found() - how many gets would have been hits, with room for all
+ * @g: the ghost cache
+ *
+ * Return: an estimate of the number since the beginning
+ */
+u64 tstore_ghost_found(struct tstore_ghost *g)
+{
+	return g->found;
 }
 
 /**

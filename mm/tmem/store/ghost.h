@@ -34,6 +34,7 @@ void tstore_ghost_flush(struct tstore_ghost *g, u64 hash);
 void tstore_ghost_age(struct tstore_ghost *g);
 u64 tstore_ghost_gets(struct tstore_ghost *g);
 u64 tstore_ghost_puts(struct tstore_ghost *g);
+u64 tstore_ghost_found(struct tstore_ghost *g);
 u64 tstore_ghost_hits(struct tstore_ghost *g, struct tstore_ghost_at *from,
 		      u64 pages);
 

@@ -171,7 +171,8 @@ struct tstore_client {
 	u32 oldest;		/* L4: eviction queue */
 	u32 nr_pools;		/* L4 */
 	bool attaching;		/* L4: an attach is in progress */
-	bool frozen;		/* L4 R: puts are refused */
+	u8 frozen;		/* L4 R: puts are refused: a bit for each kind */
+	bool refused_persistent;	/* L4: the host refuses that kind */
 	void (*gone)(struct tstore_client *c, const struct tstore_shard *sh,
 		     const struct tstore_key *key, const u32 *pages, u32 nr);
 				/* L4: told of pages that leave, or NULL */
@@ -180,6 +181,8 @@ struct tstore_client {
 	struct tstore_shared *shared;	/* L1: it is a shared pool, or NULL */
 	u64 reject[TSTORE_REJECTS];	/* L4 */
 	struct tmem_report report;	/* L4: the last one of this epoch */
+	u64 reports;		/* L4: that there were */
+	u64 grant;		/* L4: what they are answered; 0: what they ask for */
 
 	spinlock_t L8_lock;	/* see the table above */
 	struct tstore_ghost *ghost;	/* L8; or NULL */

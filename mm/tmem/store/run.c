@@ -267,7 +267,8 @@ static int tstore_put_begin_locked(struct tstore *s,
 	env_assert_held(&ps->sh->L2_lock);
 	if (!tstore_key_alive(ps->key))
 		return -ENXIO;
-	if (env_read_once(ps->key->asker->frozen))
+	if (env_read_once(ps->key->asker->frozen) >>
+	    tstore_key_kind(ps->key) & 1)
 		return -EBUSY;
 	tstore_put_replace_locked(s, ps);
 	return 0;

@@ -216,8 +216,11 @@ struct tstore_stats {
  * @reject_full: its puts cut short because nothing could be evicted
  * @reject_limit: its puts cut short by the limit
  * @reject_frozen: its puts refused because it was frozen or being saved
- * @report: its last report of its working set, with the answer; zeroes if there
- *	was none since it attached
+ * @found: ephemeral pages that it asked for and that were there, or would have
+ *	been, had the store had room for all; an estimate, 0 without ghosts
+ * @reports: how many reports of its working set there were
+ * @report: the last one, with the answer; zeroes if there was none since it
+ *	attached
  */
 struct tstore_client_stats {
 	u64 limit;
@@ -230,6 +233,8 @@ struct tstore_client_stats {
 	u64 reject_full;
 	u64 reject_limit;
 	u64 reject_frozen;
+	u64 found;
+	u64 reports;
 	struct tmem_report report;
 };
 
@@ -310,6 +315,8 @@ void tstore_client_set_limit(struct tstore_client *c, u64 limit);
 void tstore_client_set_share(struct tstore_client *c, u64 min, u32 weight);
 u64 tstore_client_target(struct tstore_client *c);
 void tstore_client_freeze(struct tstore_client *c, bool frozen);
+void tstore_client_refuse(struct tstore_client *c, bool refuse);
+void tstore_client_set_grant(struct tstore_client *c, u64 pages);
 u32 tstore_client_evict(struct tstore_client *c, u32 nr);
 void tstore_client_stats(struct tstore_client *c,
 			 struct tstore_client_stats *out);

@@ -338,6 +338,16 @@ static void reports(void)
 	tstore_client_stats(w.c[0], &stats);
 	CHECK_EQ(stats.report.estimate, TMEM_REPORT_MAX);
 	CHECK_EQ(stats.report.grant, 900);
+	CHECK_EQ(stats.reports, 1);
+	tstore_client_set_grant(w.c[0], 800);
+	CHECK_EQ(report(&good), 0);
+	memcpy(&got, w.buf, sizeof(got));
+	CHECK_EQ(got.grant, 800);
+	tstore_client_set_grant(w.c[0], 0);
+	CHECK_EQ(report(&good), 0);
+	tstore_client_stats(w.c[0], &stats);
+	CHECK_EQ(stats.report.grant, 900);
+	CHECK_EQ(stats.reports, 3);
 	CHECK_EQ(attach_as(TMEM_FEATURE_PERSISTENT), 0);
 	tstore_client_stats(w.c[0], &stats);
 	CHECK_EQ(stats.report.total, 0);

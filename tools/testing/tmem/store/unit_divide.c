@@ -231,6 +231,50 @@ static void a_curve_of_packed_pages(void)
 	CHECK(FRAMES * i / TSTORE_CURVE_STEPS <= share->held * 2);
 }
 
+/* What is asked for and was dropped for want of room counts as found */
+static void found(void)
+{
+	struct tstore_client_stats stats;
+	unsigned int i;
+
+	open_all(true);
+	for (i = 0; i < 2 * FRAMES; i++)
+		CHECK_EQ(put(w.c[0], E, i >> 9, i, 1, i), 0);
+	tstore_divide(w.s, policy_named("greedy"));
+	for (i = 0; i < 2 * FRAMES; i++)
+		get(w.c[0], E, i >> 9, i, 1);
+	get(w.c[0], E, 99, 0, 1);
+	tstore_client_stats(w.c[0], &stats);
+	CHECK_EQ(stats.found, 2 * FRAMES);
+	get(w.c[0], E, 0, 0, 1);
+	tstore_client_stats(w.c[1], &stats);
+	CHECK_EQ(stats.found, 0);
+}
+
+/* A client whose puts that must stay are refused: others go on */
+static void refuse_persistent(void)
+{
+	struct tstore_client_stats stats;
+
+	open_all(false);
+	CHECK_EQ(put(w.c[0], P, 1, 1, 1, 1), 0);
+	tstore_client_refuse(w.c[0], true);
+	CHECK_EQ(put(w.c[0], P, 1, 2, 1, 2), -EBUSY);
+	CHECK_EQ(put(w.c[0], E, 1, 2, 1, 2), 0);
+	CHECK_EQ(put(w.c[1], P, 1, 2, 1, 2), 0);
+	CHECK_EQ(get(w.c[0], P, 1, 1, 1), 0);
+	/* Frozen beside that, and thawed: it is refused still */
+	tstore_client_freeze(w.c[0], true);
+	CHECK_EQ(put(w.c[0], E, 1, 3, 1, 3), -EBUSY);
+	tstore_client_freeze(w.c[0], false);
+	CHECK_EQ(put(w.c[0], P, 1, 2, 1, 2), -EBUSY);
+	CHECK_EQ(put(w.c[0], E, 1, 3, 1, 3), 0);
+	tstore_client_stats(w.c[0], &stats);
+	CHECK_EQ(stats.reject_frozen, 3);
+	tstore_client_refuse(w.c[0], false);
+	CHECK_EQ(put(w.c[0], P, 1, 2, 1, 2), 0);
+}
+
 const struct scenario unit_divide[] = {
 	SCENARIO(weights_divide_a_full_store),
 	SCENARIO(one_alone_has_it_all),
@@ -241,6 +285,8 @@ const struct scenario unit_divide[] = {
 	SCENARIO(static_shares_do_not),
 	SCENARIO(idle_pages_are_taxed),
 	SCENARIO(a_curve_of_packed_pages),
+	SCENARIO(found),
+	SCENARIO(refuse_persistent),
 };
 
 const unsigned int nr_unit_divide = ARRAY_SIZE(unit_divide);
