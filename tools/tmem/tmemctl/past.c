@@ -75,6 +75,9 @@ static void add_guest(struct past *past, struct json_object *client)
 	}
 	now->there = true;
 	now->held = number_of(client, "charged");
+	now->memory = number_of(client, "memory");
+	now->goal = number_of(client, "memory_goal");
+	past->divided |= now->memory;
 	g->last = past->nr;
 }
 

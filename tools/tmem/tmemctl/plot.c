@@ -129,7 +129,7 @@ static void compute(struct canvas *c)
 			most = fmax(most,
 				    fmax(sum, past->moments[to].size));
 	}
-	c->step = axis_step(most, c->plot->stacked);
+	c->step = axis_step(most, c->plot->bytes);
 	c->most = fmax(1, ceil(most / c->step)) * c->step;
 }
 
@@ -189,7 +189,7 @@ static void value_axis(const struct canvas *c)
 		y = y_of(c, v);
 		fprintf(c->to, "<path class=\"grid\" d=\"M%d,%.1fH%d\"/>", LEFT,
 			y, WIDTH - RIGHT);
-		if (c->plot->stacked)
+		if (c->plot->bytes)
 			size_text(text, v);
 		else
 			snprintf(text, sizeof(text), "%.10g", v);

@@ -57,6 +57,20 @@ static double held(const struct past *past __attribute__((unused)),
 	return g->readings[to].there ? g->readings[to].held : NAN;
 }
 
+static double memory(const struct past *past __attribute__((unused)),
+		     const struct guest *g,
+		     size_t from __attribute__((unused)), size_t to)
+{
+	return g->readings[to].there ? g->readings[to].memory : NAN;
+}
+
+static double goal(const struct past *past __attribute__((unused)),
+		   const struct guest *g,
+		   size_t from __attribute__((unused)), size_t to)
+{
+	return g->readings[to].there ? g->readings[to].goal : NAN;
+}
+
 static double hit_rate(const struct past *past __attribute__((unused)),
 		       const struct guest *g, size_t from, size_t to)
 {
@@ -88,11 +102,15 @@ static double gets_rate(const struct past *past, const struct guest *g,
 }
 
 static const struct plot plots[] = {
-	{ "Memory of each guest, and of the pool", "bytes", true, held },
-	{ "Hit rate", "% of gets", false, hit_rate },
-	{ "Latency", "\302\265s per vector", false, latency },
-	{ "Puts", "pages per second", false, puts_rate },
-	{ "Gets", "pages per second", false, gets_rate },
+	{ "Memory of each guest, and of the pool", "bytes", true, true, false,
+	  held },
+	{ "Memory that guests have of their own", "bytes", false, true, true,
+	  memory },
+	{ "Memory that guests are to keep", "bytes", false, true, true, goal },
+	{ "Hit rate", "% of gets", .value = hit_rate },
+	{ "Latency", "\302\265s per vector", .value = latency },
+	{ "Puts", "pages per second", .value = puts_rate },
+	{ "Gets", "pages per second", .value = gets_rate },
 	{ 0 }
 };
 
@@ -117,7 +135,22 @@ static void number_cell(FILE *to, uint64_t number)
 	fprintf(to, "<td>%llu</td>", (unsigned long long)number);
 }
 
-static void client_row(FILE *to, struct json_object *c)
+/* Of its own memory, and what it says of it */
+static void memory_cells(FILE *to, struct json_object *c)
+{
+	struct json_object *m = part_of(c, "scheduled");
+	struct json_object *r = part_of(c, "report");
+
+	size_cell(to, number_of(m, "has"));
+	size_cell(to, number_of(m, "goal"));
+	size_cell(to, number_of(r, "estimate"));
+	number_cell(to, number_of(r, "misses_per_second"));
+	fprintf(to, "<td>%.1f %%</td>",
+		number_of(r, "pressure_per_mille") / 10.0);
+	cell(to, m ? text_of(m, "rule") : "-");
+}
+
+static void client_row(FILE *to, struct json_object *c, bool divided)
 {
 	struct json_object *counters = part_of(c, "counters");
 	struct json_object *refused = part_of(c, "refused");
@@ -143,26 +176,42 @@ static void client_row(FILE *to, struct json_object *c)
 	number_cell(to, number_of(refused, "full") +
 			number_of(refused, "limit") +
 			number_of(refused, "frozen"));
+	if (divided)
+		memory_cells(to, c);
 	fputs("</tr>\n", to);
 }
 
-static void write_clients(FILE *to, struct json_object *list)
+static void write_heads(FILE *to, const char * const *heads, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		fprintf(to, "<th>%s</th>", heads[i]);
+}
+
+static void write_clients(FILE *to, struct json_object *list, bool divided)
 {
 	static const char * const columns[] = {
 		"Client", "State", "Min", "Cap", "Weight", "Held", "Target",
 		"Ephemeral pages", "Persistent pages", "Hits", "Evicted",
 		"Refused"
 	};
+	static const char * const of_memory[] = {
+		"Own memory", "To keep", "Working set", "Misses/s", "Waits",
+		"Rule"
+	};
 	struct json_object *all = part_of(list, "clients");
 	size_t i;
 
 	fputs("<h2>Clients, as they are now</h2>\n", to);
 	fputs("<div class=\"wide\"><table>\n<tr>", to);
-	for (i = 0; i < sizeof(columns) / sizeof(*columns); i++)
-		fprintf(to, "<th>%s</th>", columns[i]);
+	write_heads(to, columns, sizeof(columns) / sizeof(*columns));
+	if (divided)
+		write_heads(to, of_memory,
+			    sizeof(of_memory) / sizeof(*of_memory));
 	fputs("</tr>\n", to);
 	for (i = 0; i < json_object_array_length(all); i++)
-		client_row(to, json_object_array_get_idx(all, i));
+		client_row(to, json_object_array_get_idx(all, i), divided);
 	fputs("</table></div>\n", to);
 }
 
@@ -210,8 +259,9 @@ static void write_page(FILE *to, struct json_object *stats,
 			"<p>There is nothing to be plotted yet: the daemon takes a sample each %u s.</p>\n",
 			past->seconds);
 	for (plot = plots; plot->title && past->nr >= 2; plot++)
-		plot_draw(to, past, plot);
-	write_clients(to, list);
+		if (!plot->divided || past->divided)
+			plot_draw(to, past, plot);
+	write_clients(to, list, number_of(stats, "memory"));
 	fputs("</body>\n</html>\n", to);
 }
 

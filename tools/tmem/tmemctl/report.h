@@ -20,11 +20,15 @@ enum total { VECTORS, PUTS, GETS, HITS, NS, TOTALS };
  * struct reading - a guest in a sample
  * @there: it was
  * @held: bytes that its pages cost
+ * @memory: bytes that it has of its own, 0 if that is not divided
+ * @goal: bytes that it is to keep of them
  * @total: counted since its first sample
  */
 struct reading {
 	bool there;
 	uint64_t held;
+	uint64_t memory;
+	uint64_t goal;
 	uint64_t total[TOTALS];
 };
 
@@ -62,6 +66,7 @@ struct moment {
  * @nr: samples
  * @room: of @moments, and of readings of each guest
  * @moments: the samples
+ * @divided: there is memory of guests that is divided
  * @nr_guests: guests that are in any of them
  * @guests: these, in the order of their ids
  */
@@ -70,6 +75,7 @@ struct past {
 	size_t nr;
 	size_t room;
 	struct moment *moments;
+	bool divided;
 	size_t nr_guests;
 	struct guest *guests;
 };
@@ -79,12 +85,16 @@ struct past {
  * @title: what it is
  * @unit: of its values
  * @stacked: guests are on top of each other, below the pool's size; in bytes
+ * @bytes: values are in bytes
+ * @divided: it is there only where memory is divided
  * @value: a guest's between two samples, NAN if there is none
  */
 struct plot {
 	const char *title;
 	const char *unit;
 	bool stacked;
+	bool bytes;
+	bool divided;
 	double (*value)(const struct past *past, const struct guest *guest,
 			size_t from, size_t to);
 };

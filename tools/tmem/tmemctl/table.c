@@ -193,9 +193,16 @@ static void print_report(struct json_object *report)
 {
 	if (!report)
 		return;
-	size_line("memory reported", number_of(report, "total"));
+	printf("what it says\n");
+	size_line("memory", number_of(report, "total"));
+	size_line("cannot do without", number_of(report, "floor"));
 	size_line("working set", number_of(report, "estimate"));
-	size_line("memory wanted", number_of(report, "target"));
+	size_line("wants", number_of(report, "target"));
+	size_line("is granted", number_of(report, "grant"));
+	printf("  %-18s %llu pages a second\n", "brings back",
+	       (unsigned long long)number_of(report, "misses_per_second"));
+	printf("  %-18s %.1f %% of the time\n", "waits",
+	       number_of(report, "pressure_per_mille") / 10.0);
 }
 
 /* What of its memory a guest has given back, or why that cannot be said */
@@ -240,7 +247,6 @@ void print_client(struct json_object *c)
 	else
 		line("hswap", flag_of(c, "hswap") ? "on" : "off");
 	line("target", target_text(text, c));
-	print_report(part_of(c, "report"));
 	size_line("held", number_of(c, "charged"));
 	pages_line("ephemeral", c, "ephemeral_pages");
 	pages_line("persistent", c, "persistent_pages");
@@ -251,6 +257,7 @@ void print_client(struct json_object *c)
 	numbers("puts refused", part_of(c, "refused"));
 	shared_lines(c);
 	print_balloon(c);
+	print_report(part_of(c, "report"));
 	if (counted(c))
 		numbers("counters", part_of(c, "counters"));
 }

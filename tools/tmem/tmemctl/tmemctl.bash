@@ -35,21 +35,23 @@ _tmemctl()
 	-H|--host) mapfile -t COMPREPLY < <(compgen -W "tmemd xen" -- "$word"); return ;;
 	esac
 	case $verb:$nr in
-	:0) choices="list show top set add remove freeze thaw allow forbid drop save restore policy size reserve free stats trace report reload --host --socket --json --help" ;;
-	show:0|set:0|freeze:0|thaw:0|allow:0|forbid:0|save:0|restore:0) choices=$(_tmemctl_clients "${daemon[@]}") ;;
+	:0) choices="list show top set add remove freeze thaw allow forbid drop save restore policy size scheduler why record reserve free stats trace report reload --host --socket --json --help" ;;
+	show:0|why:0|set:0|freeze:0|thaw:0|allow:0|forbid:0|save:0|restore:0) choices=$(_tmemctl_clients "${daemon[@]}") ;;
 	remove:0) choices="--force $(_tmemctl_clients "${daemon[@]}")" ;;
 	drop:0) choices="--ephemeral $(_tmemctl_clients "${daemon[@]}")" ;;
 	allow:1|forbid:1) choices=$(_tmemctl_shared "${daemon[@]}") ;;
 	remove:1) choices=--force ;;
 	drop:1) choices=--ephemeral ;;
 	top:0) choices="--once --delay" ;;
-	trace:1) choices=--seconds ;;
+	trace:1|record:1) choices=--seconds ;;
 	report:1) choices=--since ;;
+	scheduler:0) choices="demand proportional static" ;;
 	policy:0) choices=$(_tmemctl_policies "${daemon[@]}") ;;
-	save:1|restore:1|trace:0|report:0) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+	save:1|restore:1|trace:0|record:0|report:0) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	set:*|add:[1-9])
 		choices="min= cap= weight= hswap=on hswap=off"
-		if [ "$verb" = set ]; then choices+=" memory= memory=all"; else choices+=" qmp="; fi
+		choices+=" memory= memory=all memory=auto memory_min= memory_max="
+		[ "$verb" = set ] || choices+=" qmp="
 		type compopt >/dev/null && compopt -o nospace ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")

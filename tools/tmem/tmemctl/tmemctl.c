@@ -23,7 +23,8 @@ static const char help[] =
 "      --once               one table, without a terminal\n"
 "      --delay SECONDS      between two tables (default 1)\n"
 "  set CLIENT KEY=VALUE...  min=SIZE, cap=SIZE, weight=N, hswap=on|off (Xen:\n"
-"                           hswap=SIZE), memory=SIZE|all (of the guest's own)\n"
+"                           hswap=SIZE); of the guest's own memory: memory=SIZE|all,\n"
+"                           not in Xen memory=auto, memory_min=SIZE, memory_max=SIZE\n"
 "  add CLIENT [KEY=VALUE...]\n"
 "                           a new client, and its socket; qmp=PATH: where its QEMU\n"
 "                           is asked to move its balloon\n"
@@ -41,6 +42,10 @@ static const char help[] =
 "  report FILE              write a page of HTML with plots of the last hours to a file,\n"
 "                           or to - for standard output\n"
 "      --since DURATION     no earlier than so long ago, such as 30m or 2h\n"
+"  why CLIENT               why its guest has as much memory as it has\n"
+"  record FILE              write what the scheduler of memory decides, and of what, to\n"
+"      --seconds N          a file, for tmem-sched, likewise\n"
+"  scheduler [NAME]         how memory is divided; or divide it so\n"
 "  policy [NAME]            how a full pool is divided; or divide it so\n"
 "  size [SIZE]              how large the pool is; or make it so large\n"
 "  reserve [SIZE]           Xen: how much memory it leaves free; or leave so much\n"
@@ -157,6 +162,22 @@ static void add_hswap(struct json_object *to, const char *value)
 		usage_error("hswap: '%s' is neither on nor off", value);
 }
 
+/* Xen divides no memory of domains */
+static void add_memory(struct json_object *to, const char *key,
+		       const char *value)
+{
+	bool is_auto = !strcmp(key, "memory") && !strcmp(value, "auto");
+
+	if (opts.xen && (is_auto || strcmp(key, "memory")))
+		usage_error("%s=%s is for tmemd", key, value);
+	if (is_auto)
+		json_object_object_add(to, key, json_object_new_string(value));
+	else if (!strcmp(key, "memory") && !strcmp(value, "all"))
+		add_number(to, key, 0);
+	else
+		add_number(to, key, parse_size(key, value));
+}
+
 static void add_share(struct json_object *to, char *text)
 {
 	char *value = strchr(text, '=');
@@ -170,13 +191,13 @@ static void add_share(struct json_object *to, char *text)
 		add_number(to, text, parse_number(text, value));
 	else if (!strcmp(text, "hswap"))
 		add_hswap(to, value);
-	else if (!strcmp(text, "memory"))
-		add_number(to, text, strcmp(value, "all") ?
-					     parse_size(text, value) : 0);
+	else if (!strcmp(text, "memory") || !strcmp(text, "memory_min") ||
+		 !strcmp(text, "memory_max"))
+		add_memory(to, text, value);
 	else if (!strcmp(text, "qmp"))
 		add_text(to, text, value);
 	else
-		usage_error("%s: not min, cap, weight, hswap, memory or qmp",
+		usage_error("%s: not min, cap, weight, hswap, memory, memory_min, memory_max or qmp",
 			    text);
 }
 
@@ -247,10 +268,11 @@ static void do_drop(char **args)
 	ask(about("drop", args[0]), -1, print_dropped);
 }
 
-static void print_policy(struct json_object *answer)
+static void print_names(struct json_object *answer, const char *names,
+			const char *which)
 {
-	struct json_object *all = part_of(answer, "policies");
-	const char *now = text_of(answer, "policy"), *name;
+	struct json_object *all = part_of(answer, names);
+	const char *now = text_of(answer, which), *name;
 	size_t i;
 
 	for (i = 0; i < json_object_array_length(all); i++) {
@@ -258,6 +280,32 @@ static void print_policy(struct json_object *answer)
 									i));
 		printf("%c %s\n", strcmp(name, now) ? ' ' : '*', name);
 	}
+}
+
+static void print_policy(struct json_object *answer)
+{
+	print_names(answer, "policies", "policy");
+}
+
+static void print_scheduler(struct json_object *answer)
+{
+	print_names(answer, "schedulers", "scheduler");
+	print_memory(answer);
+}
+
+static void do_scheduler(char **args)
+{
+	struct json_object *what = request("scheduler");
+
+	if (args[0])
+		json_object_object_add(what, "scheduler",
+				       json_object_new_string(args[0]));
+	ask(what, -1, args[0] ? NULL : print_scheduler);
+}
+
+static void do_why(char **args)
+{
+	ask(about("why", args[0]), -1, print_why);
 }
 
 static void do_policy(char **args)
@@ -357,6 +405,35 @@ static void do_trace(char **args)
 	ask_into(what, args[0], print_trace);
 }
 
+/* The daemon is asked each second, until interrupted */
+static void do_record(char **args)
+{
+	bool out = !strcmp(args[0], "-");
+	FILE *to = out ? stdout : fopen(args[0], "we");
+	struct json_object *answer;
+	unsigned int left;
+
+	if (!to)
+		usage_error("%s: %s", args[0], strerror(errno));
+	for (left = opts.seconds; left; left--) {
+		answer = talk(request("scheduler"), -1);
+		json_object_object_del(answer, "schedulers");
+		fprintf(to, "%s\n",
+			json_object_to_json_string_ext(answer,
+						       JSON_C_TO_STRING_PLAIN));
+		json_object_put(answer);
+		if (fflush(to)) {
+			fprintf(stderr, "tmemctl: %s: %s\n", args[0],
+				strerror(errno));
+			exit(EXIT_REFUSED);
+		}
+		if (left > 1)
+			sleep(1);
+	}
+	if (!out && fclose(to))
+		exit(EXIT_REFUSED);
+}
+
 static void do_report(char **args)
 {
 	if (opts.json)
@@ -392,8 +469,8 @@ static const struct verb {
 	{ "list", do_list, 0, 0, "" },
 	{ "show", do_show, 1, 1, " CLIENT" },
 	{ "top", do_top, 0, 0, " [--once] [--delay SECONDS]" },
-	{ "set", do_set, 2, 8, " CLIENT KEY=VALUE..." },
-	{ "add", do_add, 1, 8, " CLIENT [KEY=VALUE...]" },
+	{ "set", do_set, 2, 10, " CLIENT KEY=VALUE..." },
+	{ "add", do_add, 1, 10, " CLIENT [KEY=VALUE...]" },
 	{ "remove", do_remove, 1, 1, " CLIENT [--force]" },
 	{ "freeze", do_freeze, 1, 1, " CLIENT" },
 	{ "thaw", do_thaw, 1, 1, " CLIENT" },
@@ -404,6 +481,9 @@ static const struct verb {
 	{ "restore", do_restore, 2, 2, " CLIENT FILE" },
 	{ "trace", do_trace, 1, 1, " FILE [--seconds N]" },
 	{ "report", do_report, 1, 1, " FILE [--since DURATION]" },
+	{ "why", do_why, 1, 1, " CLIENT" },
+	{ "record", do_record, 1, 1, " FILE [--seconds N]" },
+	{ "scheduler", do_scheduler, 0, 1, " [NAME]" },
 	{ "policy", do_policy, 0, 1, " [NAME]" },
 	{ "size", do_size, 0, 1, " [SIZE]" },
 	{ "reserve", do_reserve, 0, 1, " [SIZE]" },
@@ -418,8 +498,8 @@ static void check_options(const struct verb *v)
 {
 	if ((opts.once || opts.delayed) && v->run != do_top)
 		usage_error("--once and --delay are for top");
-	if (opts.timed && v->run != do_trace)
-		usage_error("--seconds is for trace");
+	if (opts.timed && v->run != do_trace && v->run != do_record)
+		usage_error("--seconds is for trace and record");
 	if (opts.since && v->run != do_report)
 		usage_error("--since is for report");
 	if (opts.force && v->run != do_remove)

@@ -45,6 +45,8 @@ const char *target_text(char *text, struct json_object *client);
 void print_list(struct json_object *answer);
 void print_client(struct json_object *client);
 void print_stats(struct json_object *answer);
+void print_memory(struct json_object *answer);
+void print_why(struct json_object *answer);
 void print_size(struct json_object *answer);
 
 /* top.c: a table that lives */

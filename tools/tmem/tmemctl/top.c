@@ -134,6 +134,36 @@ static void client_row(struct json_object *c, struct json_object *was,
 	    put_s, get_s, ratio, refused / seconds);
 }
 
+/* Of guests whose memory is divided */
+static void memory_rows(struct json_object *all)
+{
+	char has[SIZE_TEXT], goal[SIZE_TEXT], want[SIZE_TEXT], set[SIZE_TEXT];
+	struct json_object *c, *m, *r;
+	char share[SIZE_TEXT];
+	size_t i;
+
+	row(false, "%s", "");
+	row(true, "%-12s %6s %6s %6s %6s %6s %7s %6s  %-8s %s", "CLIENT", "MEMORY",
+	    "GOAL", "WANTS", "SHARE", "SET", "MISS/S", "WAITS", "RULE", "");
+	for (i = 0; i < json_object_array_length(all); i++) {
+		c = json_object_array_get_idx(all, i);
+		m = part_of(c, "scheduled");
+		r = part_of(c, "report");
+		if (!m)
+			continue;
+		row(false, "%-12.12s %6s %6s %6s %6s %6s %7llu %5.1f%%  %-8s %s",
+		    text_of(c, "name"), size_text(has, number_of(m, "has")),
+		    size_text(goal, number_of(m, "goal")),
+		    size_text(want, number_of(m, "want")),
+		    size_text(share, number_of(m, "share")),
+		    r ? size_text(set, number_of(r, "estimate")) : "-",
+		    (unsigned long long)number_of(r, "misses_per_second"),
+		    number_of(r, "pressure_per_mille") / 10.0,
+		    text_of(m, "rule"),
+		    flag_of(m, "stuck") ? "stuck" : text_of(m, "move"));
+	}
+}
+
 static void show(const struct sample *now, const struct sample *was)
 {
 	struct json_object *store = part_of(now->stats, "store"), *all, *c;
@@ -162,6 +192,8 @@ static void show(const struct sample *now, const struct sample *was)
 		c = json_object_array_get_idx(all, i);
 		client_row(c, client_in(was, text_of(c, "name")), seconds);
 	}
+	if (number_of(now->stats, "memory"))
+		memory_rows(all);
 }
 
 static void top_once(unsigned int delay)

@@ -23,6 +23,7 @@
 
 #include <linux/virtio_balloon.h>
 
+#include "schedule.h"
 #include "vhost.h"
 #include "worker.h"
 
@@ -30,13 +31,18 @@
 
 /* ---- configuration ---- */
 
-/* Bytes of all memory that the front end has handed over */
-static u64 all_memory(const struct device *dev)
+/**
+ * device_memory() - all memory that a front end has handed over
+ * @dev: the connection to it, or NULL
+ *
+ * Return: bytes
+ */
+u64 device_memory(const struct device *dev)
 {
 	unsigned int i;
 	u64 bytes = 0;
 
-	for (i = 0; dev->mem && i < dev->mem->nr; i++)
+	for (i = 0; dev && dev->mem && i < dev->mem->nr; i++)
 		bytes += dev->mem->regions[i].size;
 	return bytes;
 }
@@ -45,7 +51,7 @@ static void get_config(const struct device *dev, u8 *config)
 {
 	struct virtio_balloon_config *b = (void *)config;
 	const struct client_state *cs = dev->client->state;
-	u64 all = all_memory(dev);
+	u64 all = device_memory(dev);
 
 	if (cs->memory && cs->memory < all)
 		b->num_pages = (all - cs->memory) / PAGE_SIZE;
@@ -117,6 +123,11 @@ static void on_listener(void *arg)
 	}
 	line->device[line->current & 1].conn = hold(conn);
 	c->state->inflated = 0;
+	if (c->state->share.memory_auto)
+		c->state->memory = 0;
+	c->state->proof = 0;
+	c->state->beyond = 0;
+	schedule_forget(c);
 	err = start(c, conn);
 	if (err)
 		balloon_disconnect(c, strerror(-err));
@@ -274,5 +285,5 @@ u64 balloon_memory(const struct client *c, u64 *resident)
 	if (!c->balloon || !c->balloon->mem)
 		return 0;
 	*resident = resident_of(&c->state->balloon);
-	return all_memory(c->balloon);
+	return device_memory(c->balloon);
 }

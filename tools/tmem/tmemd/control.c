@@ -17,6 +17,7 @@
 #include "control.h"
 #include "parse.h"
 #include "pool.h"
+#include "schedule.h"
 #include "transfer.h"
 #include "worker.h"
 
@@ -305,6 +306,8 @@ bool control_step(void)
 	int err;
 
 	more = pool_step();
+	if (!more)
+		schedule_step();
 	for (c = clients; c < clients + TMEMD_CLIENTS; c++) {
 		if (!c->settling)
 			continue;

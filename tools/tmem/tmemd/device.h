@@ -30,6 +30,7 @@ struct thread;
  * @COUNT_STORED: pages stored
  * @COUNT_GETS: pages asked for
  * @COUNT_HITS: pages returned
+ * @COUNT_LOADED: of these, those that had to stay
  * @COUNT_FLUSHED: pages dropped at the guest's wish
  * @COUNT_BAD: buffers that made no sense
  * @COUNT_KICKS: notifications from the guest
@@ -44,6 +45,7 @@ enum client_count {
 	COUNT_STORED,
 	COUNT_GETS,
 	COUNT_HITS,
+	COUNT_LOADED,
 	COUNT_FLUSHED,
 	COUNT_BAD,
 	COUNT_KICKS,
@@ -162,6 +164,7 @@ void balloon_remove(struct client *client);
 void balloon_disconnect(struct client *client, const char *why);
 void balloon_resize(struct client *client, u64 memory);
 u64 balloon_memory(const struct client *client, u64 *resident);
+u64 device_memory(const struct device *dev);
 
 /* qmp.c: balloons that QEMU has */
 
@@ -213,6 +216,10 @@ int vhost_resume(struct device *dev);
 void vhost_config_changed(struct device *dev);
 void vhost_forget(struct device *dev);
 bool vhost_names(const struct line_state *line, u64 id);
+
+/* schedule.c: a guest wants more memory */
+
+void schedule_wanted(void);
 
 /* client.c: clients come and go */
 

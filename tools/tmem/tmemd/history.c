@@ -19,9 +19,10 @@
 
 #include "history.h"
 #include "pool.h"
+#include "schedule.h"
 #include "worker.h"
 
-#define VERSION	1
+#define VERSION	2
 
 /* The timer of a second is not exact */
 #define SLACK_MS	500
@@ -110,6 +111,7 @@ void history_start(void)
 
 static void record_client(struct history_client *to, const struct client *c)
 {
+	const struct sched_guest *g = schedule_guest(c);
 	struct tstore_client_stats stats = { 0 };
 
 	if (c->store)
@@ -121,6 +123,9 @@ static void record_client(struct history_client *to, const struct client *c)
 	to->persistent = stats.persistent;
 	to->charged = stats.bytes;
 	to->target = stats.target;
+	to->memory = g ? g->has : 0;
+	to->goal = g ? g->goal : 0;
+	to->estimate = stats.report.estimate;
 	client_counts(c, to->count);
 }
 

@@ -25,6 +25,9 @@
  * @persistent: pages that must stay
  * @charged: what they cost, in bytes
  * @target: what is its due, in pages
+ * @memory: pages that its guest has of its own, if that is divided
+ * @goal: pages that it is to keep, likewise
+ * @estimate: its working set as it says, in pages
  * @count: since the worker began
  */
 struct history_client {
@@ -34,6 +37,9 @@ struct history_client {
 	u64 persistent;
 	u64 charged;
 	u64 target;
+	u64 memory;
+	u64 goal;
+	u64 estimate;
 	u64 count[COUNTS];
 };
 

@@ -15,6 +15,7 @@
 #include "keeper.h"
 #include "metrics.h"
 #include "policy.h"
+#include "tmem_sched.h"
 #include "worker.h"
 
 #define MAX_THREADS	64
@@ -47,6 +48,14 @@ static const char help[] =
 "                                      (default on)\n"
 "                           qmp=PATH   QMP socket of its QEMU, by which the balloon\n"
 "                                      that QEMU has is moved\n"
+"                           memory=SIZE|all|auto  what its guest keeps of its own\n"
+"                                      memory (default auto with --memory, or all)\n"
+"                           memory_min=SIZE, memory_max=SIZE  limits of auto\n"
+"      --memory SIZE      memory for guests and pool together: have it divided; the\n"
+"                         pool has what guests leave, but not less than --size\n"
+"      --scheduler NAME   how:\n";
+
+static const char policy_help[] =
 "  -f, --file PATH        the pool is this file, on tmpfs or hugetlbfs\n"
 "      --prealloc         have the system provide the pool's memory at once, and not\n"
 "                         when it is stored to\n"
@@ -71,6 +80,10 @@ static void usage(void)
 	u32 i;
 
 	fputs(help, stdout);
+	for (i = 0; i < sched_nr_policies; i++)
+		printf("                           %s%s\n",
+		       sched_policies[i].name, i ? "" : " (default)");
+	fputs(policy_help, stdout);
 	for (i = 0; i < tstore_nr_policies; i++)
 		printf("                           %s%s\n",
 		       tstore_policies[i].name,
@@ -127,11 +140,57 @@ static u32 parse_number(const char *what, const char *text, u32 least, u32 most)
 	return number;
 }
 
+enum { NAME, MIN, CAP, WEIGHT, HSWAP, MEMORY_OF, MEMORY_MIN, MEMORY_MAX, QMP };
+
+static char *const keys[] = { "name", "min", "cap", "weight", "hswap", "memory",
+			      "memory_min", "memory_max", "qmp", NULL };
+
+static void parse_key(struct spec *spec, int key, const char *value)
+{
+	struct share *share = &spec->share;
+
+	switch (key) {
+	case NAME:
+		if (snprintf(spec->name, sizeof(spec->name), "%s", value) >=
+		    (int)sizeof(spec->name))
+			die(value, "too long for a name");
+		break;
+	case MIN:
+		share->min = parse_size("min", value) >> PAGE_SHIFT;
+		break;
+	case CAP:
+		share->cap = parse_size("cap", value) >> PAGE_SHIFT;
+		break;
+	case WEIGHT:
+		share->weight = parse_number("weight", value, 0, 1000000);
+		break;
+	case HSWAP:
+		if (strcmp(value, "on") && strcmp(value, "off"))
+			die("hswap", "neither on nor off");
+		share->hswap = !strcmp(value, "on");
+		break;
+	case MEMORY_OF:
+		spec->decided = strcmp(value, "auto");
+		share->memory_auto = !spec->decided;
+		if (spec->decided && strcmp(value, "all"))
+			spec->memory = parse_size("memory", value);
+		break;
+	case MEMORY_MIN:
+		share->memory_min = parse_size("memory_min", value);
+		break;
+	case MEMORY_MAX:
+		share->memory_max = parse_size("memory_max", value);
+		break;
+	case QMP:
+		if (!qmp_is_path(value))
+			die(value, "not the whole path of a socket");
+		snprintf(spec->qmp, sizeof(spec->qmp), "%s", value);
+		break;
+	}
+}
+
 static void parse_client(const char *said)
 {
-	enum { NAME, MIN, CAP, WEIGHT, HSWAP, QMP };
-	static char *const keys[] = { "name", "min", "cap", "weight", "hswap",
-				      "qmp", NULL };
 	struct spec *spec = &options.specs[options.nr];
 	/* The worker reads the same words again */
 	char *copy = strdup(said), *text = copy, *value;
@@ -144,28 +203,8 @@ static void parse_client(const char *said)
 		int key = getsubopt(&text, keys, &value);
 
 		if (key < 0 || !value)
-			die(whole, "not name=, min=, cap=, weight=, hswap= or qmp=");
-		if (key == NAME &&
-		    snprintf(spec->name, sizeof(spec->name), "%s", value) >=
-		    (int)sizeof(spec->name))
-			die(value, "too long for a name");
-		if (key == MIN)
-			spec->share.min = parse_size("min", value) >> PAGE_SHIFT;
-		if (key == CAP)
-			spec->share.cap = parse_size("cap", value) >> PAGE_SHIFT;
-		if (key == WEIGHT)
-			spec->share.weight = parse_number("weight", value, 0,
-							  1000000);
-		if (key == HSWAP) {
-			if (strcmp(value, "on") && strcmp(value, "off"))
-				die("hswap", "neither on nor off");
-			spec->share.hswap = !strcmp(value, "on");
-		}
-		if (key == QMP) {
-			if (!qmp_is_path(value))
-				die(value, "not the whole path of a socket");
-			snprintf(spec->qmp, sizeof(spec->qmp), "%s", value);
-		}
+			die(whole, "not name=, min=, cap=, weight=, hswap=, memory=, memory_min=, memory_max= or qmp=");
+		parse_key(spec, key, value);
 	}
 	if (!*spec->name)
 		die("--client", "no name=");
@@ -185,6 +224,13 @@ static void parse_policy(const char *name)
 	die(name, "no such policy");
 }
 
+static void parse_scheduler(const char *name)
+{
+	options.scheduler = sched_policy(name);
+	if (!options.scheduler)
+		die(name, "no such scheduler");
+}
+
 static void parse_codec(const char *name)
 {
 	if (strcmp(name, "none") && strcmp(name, "lz4") && strcmp(name, "zstd"))
@@ -192,11 +238,13 @@ static void parse_codec(const char *name)
 	options.codec = name;
 }
 
-enum { CODEC = 256, POLL, MAX_SIZE, METRICS, SAMPLE };
+enum { CODEC = 256, POLL, MAX_SIZE, METRICS, SAMPLE, MEMORY, SCHEDULER };
 
 static const struct option longs[] = {
 	{ "size", required_argument, NULL, 'z' },
 	{ "max-size", required_argument, NULL, MAX_SIZE },
+	{ "memory", required_argument, NULL, MEMORY },
+	{ "scheduler", required_argument, NULL, SCHEDULER },
 	{ "socket", required_argument, NULL, 's' },
 	{ "client", required_argument, NULL, 'c' },
 	{ "file", required_argument, NULL, 'f' },
@@ -243,6 +291,12 @@ static void parse(int argc, char **argv)
 		case MAX_SIZE:
 			options.max_size = parse_size("--max-size", optarg);
 			break;
+		case MEMORY:
+			options.memory = parse_size("--memory", optarg);
+			break;
+		case SCHEDULER:
+			parse_scheduler(optarg);
+			break;
 		case METRICS:
 			if (!metrics_parse(optarg, &options.metrics))
 				die(optarg, "not ADDRESS:PORT in numbers, such as 127.0.0.1:9464");
@@ -269,6 +323,21 @@ static void parse(int argc, char **argv)
 		die(argv[optind], "what is this?");
 }
 
+static void check_spec(struct spec *spec)
+{
+	struct share *share = &spec->share;
+
+	if (share->cap > options.max_size >> PAGE_SHIFT)
+		share->cap = options.max_size >> PAGE_SHIFT;
+	if (share->min > share->cap)
+		die(spec->name, "its min is more than its cap, or than the pool");
+	if (share->memory_max && share->memory_min > share->memory_max)
+		die(spec->name, "its memory_min is more than its memory_max");
+	if (share->memory_auto && !options.memory)
+		die(spec->name, "memory=auto takes --memory");
+	share->memory_auto = options.memory && !spec->decided;
+}
+
 static void check(void)
 {
 	struct spec *spec;
@@ -276,19 +345,19 @@ static void check(void)
 
 	if (!options.size)
 		die("--size", "how large is the pool to be?");
+	if (options.memory && options.memory < options.size)
+		die("--memory", "less than --size");
 	if (!options.max_size)
-		options.max_size = options.size;
+		options.max_size = options.memory ? options.memory :
+						    options.size;
 	if (options.max_size < options.size)
 		die("--max-size", "less than --size");
 	if (stat(options.sockets, &st) || !S_ISDIR(st.st_mode))
 		die(options.sockets, "no such directory; make it, or name another by --socket");
 	options.share.cap = options.max_size >> PAGE_SHIFT;
-	for (spec = options.specs; spec < options.specs + options.nr; spec++) {
-		if (spec->share.cap > options.max_size >> PAGE_SHIFT)
-			spec->share.cap = options.max_size >> PAGE_SHIFT;
-		if (spec->share.min > spec->share.cap)
-			die(spec->name, "its min is more than its cap, or than the pool");
-	}
+	options.share.memory_auto = options.memory;
+	for (spec = options.specs; spec < options.specs + options.nr; spec++)
+		check_spec(spec);
 }
 
 /* A guest with many queues has more descriptors than are usual for a process */
@@ -308,6 +377,7 @@ int main(int argc, char **argv)
 	const char *line = getenv(KEEPER_ENV);
 
 	options.policy = &tstore_policies[0];
+	options.scheduler = &sched_policies[0];
 	log_start();
 	want_descriptors();
 	parse(argc, argv);

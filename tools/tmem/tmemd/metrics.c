@@ -18,6 +18,7 @@
 #include "metrics.h"
 #include "policy.h"
 #include "pool.h"
+#include "schedule.h"
 #include "worker.h"
 
 #define CONNECTIONS	16
@@ -38,6 +39,7 @@ enum {
 	CONNECTED, FROZEN, MIN, CAP, WEIGHT, TARGET, CHARGED, EPHEMERAL,
 	PERSISTENT, POOLS, EVICTED, FULL, LIMIT, REFUSED_FROZEN,
 	MEMORY, RESIDENT, BALLOON,
+	GOAL, DUE, MEMORY_SHARE, WANTED, ESTIMATE, MISSES, PRESSURE, STUCK,
 	COUNTERS,
 	VALUES = COUNTERS + COUNTS
 };
@@ -68,6 +70,22 @@ static const struct family of_client[VALUES] = {
 		       "Of that, what the host has memory for." },
 	[BALLOON] = { "balloon_bytes", "gauge",
 		      "Of that, what is in the balloon." },
+	[GOAL] = { "memory_goal_bytes", "gauge",
+		   "What it is asked to keep of its memory; 0 for all." },
+	[DUE] = { "memory_target_bytes", "gauge",
+		  "What the scheduler finds to be its due; 0 if there is none." },
+	[MEMORY_SHARE] = { "memory_share_bytes", "gauge",
+			   "What it gets if all ask for more; likewise." },
+	[WANTED] = { "memory_wanted_bytes", "gauge",
+		     "Memory that it asks for; likewise." },
+	[ESTIMATE] = { "working_set_bytes", "gauge",
+		       "What it says to be its working set." },
+	[MISSES] = { "misses_per_second", "gauge",
+		     "Pages that it says to bring back for want of memory." },
+	[PRESSURE] = { "pressure_per_mille", "gauge",
+		       "Time that it says to wait for memory." },
+	[STUCK] = { "balloon_stuck", "gauge",
+		    "Whether its balloon does not move." },
 	[COUNTERS + COUNT_VECTORS] = { "vectors_total", "counter",
 				       "Vectors executed." },
 	[COUNTERS + COUNT_REQUESTS] = { "requests_total", "counter",
@@ -80,6 +98,8 @@ static const struct family of_client[VALUES] = {
 				    "Pages asked for." },
 	[COUNTERS + COUNT_HITS] = { "hit_pages_total", "counter",
 				    "Pages returned." },
+	[COUNTERS + COUNT_LOADED] = { "loaded_pages_total", "counter",
+				      "Of these, those that had to stay." },
 	[COUNTERS + COUNT_FLUSHED] = { "flushed_pages_total", "counter",
 				       "Pages dropped at its wish." },
 	[COUNTERS + COUNT_BAD] = { "bad_buffers_total", "counter",
@@ -98,6 +118,22 @@ static void family(FILE *out, const char *prefix, const struct family *f)
 {
 	fprintf(out, "# HELP %s_%s %s\n# TYPE %s_%s %s\n", prefix, f->name,
 		f->help, prefix, f->name, f->type);
+}
+
+static void look_scheduled(const struct client *c,
+			   const struct tmem_report *report, u64 *v)
+{
+	static const struct sched_guest nothing;
+	const struct sched_guest *g = schedule_guest(c) ?: &nothing;
+
+	v[GOAL] = c->state->memory;
+	v[DUE] = g->target << PAGE_SHIFT;
+	v[MEMORY_SHARE] = g->share << PAGE_SHIFT;
+	v[WANTED] = g->want << PAGE_SHIFT;
+	v[STUCK] = g->stuck;
+	v[ESTIMATE] = report->estimate << PAGE_SHIFT;
+	v[MISSES] = report->misses;
+	v[PRESSURE] = report->pressure;
 }
 
 static void look(const struct client *c, u64 *v)
@@ -123,6 +159,7 @@ static void look(const struct client *c, u64 *v)
 	v[REFUSED_FROZEN] = stats.reject_frozen;
 	v[MEMORY] = balloon_memory(c, &v[RESIDENT]);
 	v[BALLOON] = (u64)c->state->inflated << PAGE_SHIFT;
+	look_scheduled(c, &stats.report, v);
 	client_counts(c, v + COUNTERS);
 }
 
@@ -173,6 +210,9 @@ static void write_pool(FILE *out)
 	write_one(out, "pool_metadata_bytes", "gauge",
 		  "Memory of the pool that the store needs for itself.",
 		  size.metadata);
+	write_one(out, "memory_bytes", "gauge",
+		  "Memory that guests and the pool share; 0 if that is not divided.",
+		  options.memory);
 	write_one(out, "ephemeral_pages", "gauge", "Pages that may vanish.",
 		  stats.ephemeral);
 	write_one(out, "persistent_pages", "gauge", "Pages that must stay.",

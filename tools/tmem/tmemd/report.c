@@ -11,6 +11,7 @@
 #include "history.h"
 #include "policy.h"
 #include "pool.h"
+#include "schedule.h"
 #include "worker.h"
 
 /* Samples of the history in one answer */
@@ -23,6 +24,7 @@ static const char * const count_names[COUNTS] = {
 	[COUNT_STORED] = "stored",
 	[COUNT_GETS] = "gets",
 	[COUNT_HITS] = "hits",
+	[COUNT_LOADED] = "loaded",
 	[COUNT_FLUSHED] = "flushed",
 	[COUNT_BAD] = "bad",
 	[COUNT_KICKS] = "kicks",
@@ -118,6 +120,18 @@ static struct json_object *said(const struct tmem_report *report)
 	return all;
 }
 
+/* What the scheduler may do with its memory, and does */
+static void add_scheduled(struct json_object *all, const struct client *c)
+{
+	struct json_object *scheduled = schedule_client(c);
+
+	add_bool(all, "memory_auto", c->state->share.memory_auto);
+	add_number(all, "memory_min", c->state->share.memory_min);
+	add_number(all, "memory_max", c->state->share.memory_max);
+	if (scheduled)
+		json_object_object_add(all, "scheduled", scheduled);
+}
+
 /**
  * report_client() - how a client is
  * @c: the client
@@ -158,6 +172,8 @@ struct json_object *report_client(const struct client *c)
 		add_text(all, "qmp", qmp_state(c->qmp, &why));
 		add_text(all, "qmp_why", why);
 	}
+	if (options.memory)
+		add_scheduled(all, c);
 	json_object_object_add(all, "refused", refusals(&stats));
 	json_object_object_add(all, "shared", shared_report(c));
 	client_counts(c, count);
@@ -214,6 +230,8 @@ void report_stats(struct json_object *answer)
 	add_number(answer, "worker", getpid());
 	add_number(answer, "starts", state->starts);
 	add_text(answer, "policy", options.policy->name);
+	if (options.memory)
+		add_number(answer, "memory", options.memory);
 	add_text(answer, "codec", options.codec);
 	add_bool(answer, "dedup", options.dedup);
 	add_number(answer, "threads", options.threads);
@@ -237,6 +255,9 @@ static struct json_object *past_client(const struct history_client *c)
 	add_number(all, "persistent_pages", c->persistent);
 	add_number(all, "charged", c->charged);
 	add_pages(all, "target", c->target);
+	add_pages(all, "memory", c->memory);
+	add_pages(all, "memory_goal", c->goal);
+	add_pages(all, "working_set", c->estimate);
 	json_object_object_add(all, "counters", counters(c->count));
 	return all;
 }

@@ -14,6 +14,7 @@
 #include "keeper.h"
 #include "policy.h"
 #include "pool.h"
+#include "schedule.h"
 #include "transfer.h"
 #include "worker.h"
 
@@ -102,20 +103,65 @@ static int find_number(struct conn *conn, struct json_object *args,
 	return 1;
 }
 
+static int find_bytes(struct conn *conn, struct json_object *args,
+		      const char *name, u64 most, u64 *bytes)
+{
+	u64 got = 0;
+	int there = find_number(conn, args, name, most, &got);
+
+	if (there <= 0)
+		return there;
+	if (got % PAGE_SIZE)
+		return refuse(conn, EINVAL, "%s is not a multiple of %lu",
+			      name, PAGE_SIZE);
+	*bytes = got;
+	return 1;
+}
+
 /* Bytes in the request, pages here */
 static int find_size(struct conn *conn, struct json_object *args,
 		     const char *name, u64 *pages)
 {
-	u64 bytes = 0;
-	int there = find_number(conn, args, name, options.max_size, &bytes);
+	u64 bytes;
+	int there = find_bytes(conn, args, name, options.max_size, &bytes);
 
-	if (there <= 0)
+	if (there > 0)
+		*pages = bytes >> PAGE_SHIFT;
+	return there;
+}
+
+/* What its guest is to have of its own: a size, or "auto"; and between what */
+static int find_memory(struct conn *conn, struct json_object *args,
+		       struct share *share, u64 *memory)
+{
+	struct json_object *value;
+	const char *text;
+	int there;
+
+	there = find_bytes(conn, args, "memory_min", MAX_MEMORY,
+			   &share->memory_min);
+	if (there >= 0)
+		there = find_bytes(conn, args, "memory_max", MAX_MEMORY,
+				   &share->memory_max);
+	if (there < 0)
 		return there;
-	if (bytes % PAGE_SIZE)
-		return refuse(conn, EINVAL, "%s is not a multiple of %lu",
-			      name, PAGE_SIZE);
-	*pages = bytes >> PAGE_SHIFT;
-	return 1;
+	if (share->memory_max && share->memory_min > share->memory_max)
+		return refuse(conn, EINVAL,
+			      "memory_min is more than memory_max");
+	if (!json_object_object_get_ex(args, "memory", &value))
+		return 0;
+	share->memory_auto = json_object_is_type(value, json_type_string);
+	if (!share->memory_auto)
+		return find_bytes(conn, args, "memory", MAX_MEMORY, memory);
+	there = find_text(conn, args, "memory", &text);
+	if (there < 0)
+		return there;
+	if (strcmp(text, "auto"))
+		return refuse(conn, EINVAL,
+			      "memory is a number of bytes, or \"auto\"");
+	return options.memory ? 0 :
+	       refuse(conn, EINVAL,
+		      "tmemd was started without --memory, so nobody decides that");
 }
 
 static int find_client(struct conn *conn, struct json_object *args,
@@ -205,15 +251,13 @@ static int do_set(struct conn *conn, struct json_object *args)
 	err = find_share(conn, args, &share);
 	if (err)
 		return err;
-	there = find_number(conn, args, "memory", MAX_MEMORY, &memory);
+	there = find_memory(conn, args, &share, &memory);
 	if (there < 0)
 		return there;
-	if (memory % PAGE_SIZE)
-		return refuse(conn, EINVAL, "memory is not a multiple of %lu",
-			      PAGE_SIZE);
 	client_share(c, &share);
 	if (there)
 		balloon_resize(c, memory);
+	schedule_tick();
 	answer_client(conn, c);
 	return 0;
 }
@@ -222,6 +266,7 @@ static int do_add(struct conn *conn, struct json_object *args)
 {
 	struct share share = options.share;
 	const char *name, *qmp = "";
+	u64 memory = 0;
 	struct client *c;
 	int err;
 
@@ -231,6 +276,8 @@ static int do_add(struct conn *conn, struct json_object *args)
 					  "client: what is its name?");
 	err = find_share(conn, args, &share);
 	if (!err)
+		err = find_memory(conn, args, &share, &memory);
+	if (err >= 0)
 		err = find_text(conn, args, "qmp", &qmp);
 	if (err > 0 && !qmp_is_path(qmp))
 		return refuse(conn, EINVAL,
@@ -243,9 +290,12 @@ static int do_add(struct conn *conn, struct json_object *args)
 		return refuse(conn, EINVAL,
 			      "a name is 1 to %d letters, digits, '.', '_' and '-', and not \"%s\"",
 			      TMEMD_NAME - 1, WORKER_CONTROL);
-	if (!err)
-		answer_client(conn, c);
-	return err;
+	if (err)
+		return err;
+	if (memory)
+		balloon_resize(c, memory);
+	answer_client(conn, c);
+	return 0;
 }
 
 static int do_remove(struct conn *conn, struct json_object *args)
@@ -452,6 +502,9 @@ static int do_size(struct conn *conn, struct json_object *args)
 		report_size(conn->answer);
 		return 0;
 	}
+	if (options.memory)
+		return refuse(conn, EBUSY,
+			      "the pool has what guests leave of --memory");
 	pool_look(&size);
 	conn->number = pages << PAGE_SHIFT;
 	if (pool_resize(conn->number))
@@ -461,6 +514,44 @@ static int do_size(struct conn *conn, struct json_object *args)
 			      10);
 	conn->step = size_step;
 	return CONTROL_LATER;
+}
+
+static int do_scheduler(struct conn *conn, struct json_object *args)
+{
+	const char *name;
+	int there;
+
+	there = find_text(conn, args, "scheduler", &name);
+	if (there < 0)
+		return there;
+	if (!options.memory)
+		return refuse(conn, EOPNOTSUPP,
+			      "tmemd was started without --memory");
+	if (there && !schedule_choose(name))
+		return refuse(conn, EINVAL, "no scheduler is called %.40s",
+			      name);
+	if (there)
+		schedule_tick();
+	schedule_report(conn->answer);
+	return 0;
+}
+
+static int do_why(struct conn *conn, struct json_object *args)
+{
+	struct client *c;
+	int err = find_client(conn, args, &c);
+
+	if (err)
+		return err;
+	if (!options.memory)
+		return refuse(conn, EOPNOTSUPP,
+			      "tmemd was started without --memory");
+	if (!schedule_guest(c))
+		return refuse(conn, ENOTCONN,
+			      "%s: no guest is connected, or it is too new",
+			      c->state->name);
+	schedule_why(conn->answer, c);
+	return 0;
 }
 
 static int do_stats(struct conn *conn,
@@ -497,8 +588,10 @@ static const struct {
 } requests[] = {
 	{ "list", do_list, "" },
 	{ "show", do_show, " client " },
-	{ "set", do_set, " client min cap weight hswap memory " },
-	{ "add", do_add, " client min cap weight hswap qmp " },
+	{ "set", do_set,
+	  " client min cap weight hswap memory memory_min memory_max " },
+	{ "add", do_add,
+	  " client min cap weight hswap memory memory_min memory_max qmp " },
 	{ "remove", do_remove, " client force " },
 	{ "freeze", do_freeze, " client " },
 	{ "thaw", do_thaw, " client " },
@@ -510,6 +603,8 @@ static const struct {
 	{ "restore", do_restore, " client " },
 	{ "trace", do_trace, " seconds " },
 	{ "size", do_size, " size " },
+	{ "scheduler", do_scheduler, " scheduler " },
+	{ "why", do_why, " client " },
 	{ "stats", do_stats, "" },
 	{ "history", do_history, " from " },
 	{ "reload", do_reload, "" },

@@ -17,6 +17,7 @@
 #define TMEMD_REGIONS	8
 #define TMEMD_NAME	32
 #define TMEMD_PATH	108
+#define TMEMD_CHANGES	8
 
 /* Shared pools, and those that one client may join */
 #define TMEMD_SHARED		16
@@ -111,11 +112,27 @@ struct shared_state {
 };
 
 /**
+ * struct memory_change - another decision about the memory of a guest
+ * @at: when, in ms since the machine was started
+ * @from: pages that it was to keep
+ * @to: pages that it is to keep
+ * @rule: why, of enum sched_rule
+ */
+struct memory_change {
+	u64 at;
+	u64 from;
+	u64 to;
+	u32 rule;
+};
+
+/**
  * struct client_state - a client, connected or not
  * @name: what users call it, and its socket; empty: nobody
  * @tag: its name in the store, which no other client ever had
  * @waiting: it was restored, and its guest has not come yet
- * @share: what it may have
+ * @share: what it may have; in pages, but for what concerns memory of the
+ *	guest's own, which is in bytes: whether the scheduler decides, and
+ *	between what, 0 for the least and for the most
  * @tmem: its device of tmem
  * @balloon: its balloon
  * @qmp: where its QEMU is to be asked to move a balloon; empty: it calls itself
@@ -123,6 +140,10 @@ struct shared_state {
  * @memory: bytes of memory that its guest is to have, or 0: all that it has
  * @inflated: pages that are in the balloon, as its guest says
  * @shared: shared pools that its guest may join
+ * @proof: the scheduler's own
+ * @beyond: the scheduler's own
+ * @nr_changes: decisions so far that were unlike the one before
+ * @changes: the last of these, at their number modulo TMEMD_CHANGES
  */
 struct client_state {
 	char name[TMEMD_NAME];
@@ -134,6 +155,9 @@ struct client_state {
 		u32 weight;
 		bool hswap;
 		bool frozen;
+		bool memory_auto;
+		u64 memory_min;
+		u64 memory_max;
 	} share;
 	struct line_state tmem;
 	struct line_state balloon;
@@ -142,6 +166,10 @@ struct client_state {
 	u64 memory;
 	u32 inflated;
 	struct shared_state shared[TMEMD_CLIENT_SHARED];
+	u64 proof;
+	u64 beyond;
+	u32 nr_changes;
+	struct memory_change changes[TMEMD_CHANGES];
 };
 
 /**
@@ -155,6 +183,7 @@ struct client_state {
  * @size: bytes that the pool is to have
  * @taking: the pool is being made smaller, and memory may be left to return
  * @policy: name of how the pool is divided; empty: as the command line says
+ * @scheduler: likewise, of memory
  * @clients: those that there are
  */
 struct state {
@@ -167,9 +196,10 @@ struct state {
 	u64 size;
 	u32 taking;
 	char policy[TMEMD_NAME];
+	char scheduler[TMEMD_NAME];
 	struct client_state clients[TMEMD_CLIENTS];
 };
 
-#define TMEMD_STATE_VERSION	4
+#define TMEMD_STATE_VERSION	5
 
 #endif /* _TMEMD_STATE_H */

@@ -156,6 +156,15 @@ static void attach_limit(const struct client *client)
 		at->features &= ~TMEM_FEATURE_PERSISTENT;
 }
 
+/* What a report asks for is more than what it is answered */
+static bool is_wanting(const struct tmem_req *req)
+{
+	const struct tmem_report *rep = (struct tmem_report *)scratch.bounce;
+
+	return req->op == TMEM_OP_REPORT && !req->status &&
+	       rep->target > rep->grant;
+}
+
 static void request_serve(struct client *client, struct tmem_req *req,
 			  struct cursor *in, struct cursor *out)
 {
@@ -188,6 +197,8 @@ static void request_serve(struct client *client, struct tmem_req *req,
 		cursor_move(out, CURSOR_SKIP, NULL, bytes_out);
 	} else if (small) {
 		cursor_move(out, CURSOR_WRITE, data, bytes_out);
+		if (is_wanting(req))
+			schedule_wanted();
 	} else if (bytes_out) {
 		u64 got = (u64)req->done << PAGE_SHIFT;
 
@@ -196,7 +207,8 @@ static void request_serve(struct client *client, struct tmem_req *req,
 	}
 }
 
-static void request_count(const struct tmem_req *req, u64 *count)
+static void request_count(const struct client *client,
+			  const struct tmem_req *req, u64 *count)
 {
 	switch (req->op) {
 	case TMEM_OP_PUT:
@@ -206,6 +218,9 @@ static void request_count(const struct tmem_req *req, u64 *count)
 	case TMEM_OP_GET:
 		count[COUNT_GETS] += req->nr_pages;
 		count[COUNT_HITS] += req->done;
+		if (req->done && tstore_client_pool(client->store, req->pool) ==
+				 TMEM_POOL_PERSISTENT)
+			count[COUNT_LOADED] += req->done;
 		break;
 	case TMEM_OP_FLUSH:
 	case TMEM_OP_FLUSH_OBJECT:
@@ -245,7 +260,7 @@ u32 vector_serve(struct queue *q, const struct chain *chain, u64 *count)
 		request_serve(client, req, &in, &out);
 		scratch.answers[i].status = (u32)req->status;
 		scratch.answers[i].done = req->done;
-		request_count(req, count);
+		request_count(client, req, count);
 		trace_note(client, req);
 	}
 	cursor_move(&answers, CURSOR_WRITE, scratch.answers, bytes);

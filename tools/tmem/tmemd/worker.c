@@ -26,6 +26,7 @@
 #include "metrics.h"
 #include "policy.h"
 #include "pool.h"
+#include "schedule.h"
 #include "worker.h"
 
 struct state *state;
@@ -310,13 +311,15 @@ static int go_on(int fd)
 /* ---- clients ---- */
 
 static int client_begin(const char *name, const struct share *share,
-			const char *qmp)
+			const char *qmp, u64 memory)
 {
 	struct client *c;
 	int err = client_add(name, share, qmp, &c);
 
 	if (err)
 		log_error("client %s: %s", name, strerror(-err));
+	else if (memory)
+		balloon_resize(c, memory);
 	return err;
 }
 
@@ -329,11 +332,12 @@ static int clients_begin(void)
 	for (i = 0; i < options.nr && !err; i++)
 		err = client_begin(options.specs[i].name,
 				   &options.specs[i].share,
-				   options.specs[i].qmp);
+				   options.specs[i].qmp,
+				   options.specs[i].memory);
 	/* A socket that was passed makes a client, unless it is for another one */
 	for (i = 0; !err && (name = socket_given_name(i)); i++)
 		if (client_is_name(name) && !client_find(name))
-			err = client_begin(name, &options.share, "");
+			err = client_begin(name, &options.share, "", 0);
 	return err;
 }
 
@@ -410,6 +414,7 @@ static void on_timer(void *arg __always_unused)
 		return;
 	tstore_divide(store, options.policy);
 	pool_tick();
+	schedule_tick();
 	control_tick();
 	metrics_tick();
 	history_tick();
@@ -491,6 +496,8 @@ static int start(void)
 		err = again ? clients_go_on() : clients_begin();
 	if (!err)
 		err = control_start();
+	if (!err)
+		err = schedule_start();
 	if (!err)
 		err = metrics_start();
 	if (err)

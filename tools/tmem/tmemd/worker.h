@@ -11,6 +11,8 @@
 
 #include "device.h"
 
+struct sched_policy;
+
 /* Descriptors that one process can have */
 #define WORKER_FDS	65536
 
@@ -29,6 +31,8 @@
  * @file: of the arena, or NULL for memory without a name
  * @size: bytes of the pool, at first
  * @max_size: most that it can ever have
+ * @memory: for guests and pool together, or 0: nobody divides it
+ * @scheduler: how it is divided
  * @prealloc: its memory is provided at once
  * @policy: how it is divided
  * @codec: how pages are packed: "none", "lz4" or "zstd"
@@ -39,13 +43,15 @@
  * @metrics: address where they can be had; of family 0: nowhere
  * @share: what a client may have of whom nothing is said
  * @nr: clients
- * @specs: these
+ * @specs: these, and whether it is said what their guests keep, and that
  */
 struct options {
 	const char *sockets;
 	const char *file;
 	u64 size;
 	u64 max_size;
+	u64 memory;
+	const struct sched_policy *scheduler;
 	int prealloc;
 	const struct tstore_policy *policy;
 	const char *codec;
@@ -60,6 +66,8 @@ struct options {
 		char name[TMEMD_NAME];
 		char qmp[TMEMD_PATH];
 		struct share share;
+		bool decided;
+		u64 memory;
 	} specs[WORKER_SPECS];
 };
 

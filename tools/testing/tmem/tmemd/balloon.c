@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "run.h"
@@ -100,32 +99,6 @@ static u64 blocks(struct front *f)
 
 	EXPECT_EQ(fstat(f->fd, &st), 0);
 	return st.st_blocks;
-}
-
-/* What is asked for by tmemctl's socket; its answer, until the next one */
-static const char *control(const char *request)
-{
-	static char answer[16384];
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	u64 end = run_now_us() + 10000000;
-	ssize_t got, all = 0;
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s",
-		 run_socket("control"));
-	/* It is made after those of the clients */
-	while (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) &&
-	       run_now_us() < end)
-		usleep(2000);
-	dprintf(fd, "%s\n", request);
-	while ((got = read(fd, answer + all, sizeof(answer) - 1 - all)) > 0) {
-		all += got;
-		if (answer[all - 1] == '\n')
-			break;
-	}
-	answer[all] = 0;
-	close(fd);
-	return answer;
 }
 
 static void expect_said(const char *answer, const char *what)
@@ -262,18 +235,18 @@ static void test_config(void)
 	snprintf(request, sizeof(request),
 		 "{\"request\":\"set\",\"client\":\"a\",\"memory\":%zu}",
 		 f.bytes - 7 * PAGE_SIZE);
-	expect_said(control(request), "\"memory_goal\":");
+	expect_said(run_control(request), "\"memory_goal\":");
 	EXPECT_EQ(config_number(&f, 0), 7);
 	say_config(&f, actual, 4, 5);
 	EXPECT_EQ(config_number(&f, actual), 5);
-	expect_said(control("{\"request\":\"show\",\"client\":\"a\"}"),
+	expect_said(run_control("{\"request\":\"show\",\"client\":\"a\"}"),
 		    "\"balloon\":20480");
-	expect_said(control("{\"request\":\"set\",\"client\":\"a\",\"memory\":7}"),
+	expect_said(run_control("{\"request\":\"set\",\"client\":\"a\",\"memory\":7}"),
 		    "not a multiple");
-	expect_said(control("{\"request\":\"set\",\"client\":\"a\",\"memory\":-1}"),
+	expect_said(run_control("{\"request\":\"set\",\"client\":\"a\",\"memory\":-1}"),
 		    "memory is not from 0");
 	/* More than it has: all of it */
-	control("{\"request\":\"set\",\"client\":\"a\",\"memory\":1099511627776}");
+	run_control("{\"request\":\"set\",\"client\":\"a\",\"memory\":1099511627776}");
 	EXPECT_EQ(config_number(&f, 0), 0);
 
 	/* A guest may say nothing else */
@@ -316,7 +289,7 @@ static void test_names(void)
 {
 	struct front a, b, second;
 
-	expect_said(control("{\"request\":\"add\",\"client\":\"c.balloon\"}"),
+	expect_said(run_control("{\"request\":\"add\",\"client\":\"c.balloon\"}"),
 		    "a name is");
 	arrive(&a);
 	EXPECT_EQ(front_open(&b, run_socket("b"), PAGES, 1), 0);
@@ -324,7 +297,7 @@ static void test_names(void)
 	EXPECT_EQ(front_call(&second, run_socket("a.balloon"), 1, 0), 0);
 	EXPECT(is_sent_away(&second));
 	front_hang_up(&second);
-	control("{\"request\":\"remove\",\"client\":\"a\",\"force\":true}");
+	run_control("{\"request\":\"remove\",\"client\":\"a\",\"force\":true}");
 	EXPECT(is_sent_away(&a));
 	EXPECT(access(run_socket("a.balloon"), F_OK));
 	EXPECT_EQ(front_pool(&b, 0, 0), 0);

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -147,6 +149,37 @@ void run_stop(void)
 			unlinkat(dirfd(d), entry->d_name, 0);
 	closedir(d);
 	rmdir(dir);
+}
+
+/**
+ * run_control() - ask for something by tmemctl's socket
+ * @request: what
+ *
+ * Return: the answer, until the next one
+ */
+const char *run_control(const char *request)
+{
+	static char answer[65536];
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	u64 end = run_now_us() + 10000000;
+	ssize_t got, all = 0;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s",
+		 run_socket("control"));
+	/* It is made after those of the clients */
+	while (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) &&
+	       run_now_us() < end)
+		usleep(2000);
+	dprintf(fd, "%s\n", request);
+	while ((got = read(fd, answer + all, sizeof(answer) - 1 - all)) > 0) {
+		all += got;
+		if (answer[all - 1] == '\n')
+			break;
+	}
+	answer[all] = 0;
+	close(fd);
+	return answer;
 }
 
 /**

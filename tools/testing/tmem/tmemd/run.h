@@ -34,6 +34,7 @@ int run_start(const char *program, char *const *more);
 void run_stop(void);
 unsigned int run_log(bool show);
 const char *run_socket(const char *client);
+const char *run_control(const char *request);
 pid_t run_worker(void);
 void run_kill_worker(void);
 u64 run_cpu_ms(void);
