@@ -49,10 +49,11 @@ test-store: ## the tests of the page store alone, in processes (less than a minu
 replay: ## tools/tmem/replay/tmem-trace's store, which executes traces of requests: build/replay/
 	@$(MAKE) -s --no-print-directory -C tools/tmem/replay
 
-tmemd: ## the daemon that keeps pages for the guests of a machine, and tmemctl: build/tmemd/
+tmemd: ## the daemon that keeps pages for the guests of a machine, tmemctl and tmem-sched: build/tmemd/
 	@scripts/deps tmemd
 	@$(MAKE) -s --no-print-directory -C tools/tmem/tmemd
 	@$(MAKE) -s --no-print-directory -C tools/tmem/tmemctl
+	@$(MAKE) -s --no-print-directory -C tools/tmem/sched
 
 shell: ## a guest with a shell, on this terminal
 	@$(vm) shell
