@@ -161,6 +161,7 @@ struct tmem_query {
  *	thousandths, at most 1000
  * @confidence: in: how much it trusts its estimate, in percent, at most 100
  * @grant: in: zero; out: pages of memory that the host lets it have
+ * @flags: in: TMEM_REPORT_*, at most one; 0: the report is for information
  * @reserved: zero
  */
 struct tmem_report {
@@ -172,8 +173,14 @@ struct tmem_report {
 	__u32	pressure;
 	__u32	confidence;
 	__u64	grant;
-	__u64	reserved;
+	__u32	flags;
+	__u32	reserved;
 };
+
+/* The host is asked to see to it that the client gets its target */
+#define TMEM_REPORT_HOST	(1U << 0)
+/* The client will change its memory by itself, towards what it is granted */
+#define TMEM_REPORT_SELF	(1U << 1)
 
 /* No client has, wants or misses as much as this: the sums of many fit */
 #define TMEM_REPORT_MAX		(1ULL << 44)

@@ -578,7 +578,7 @@ static bool tstore_report_valid(const struct tmem_report *rep)
 	       rep->target <= TMEM_REPORT_MAX &&
 	       rep->misses <= TMEM_REPORT_MAX &&
 	       rep->pressure <= 1000 && rep->confidence <= 100 &&
-	       !rep->grant && !rep->reserved;
+	       !rep->grant && rep->flags <= TMEM_REPORT_SELF && !rep->reserved;
 }
 
 /* TMEM_OP_REPORT; where nobody divides the memory of clients, each gets it */

@@ -117,6 +117,9 @@ static struct json_object *said(const struct tmem_report *report)
 	add_number(all, "misses_per_second", report->misses);
 	add_number(all, "pressure_per_mille", report->pressure);
 	add_number(all, "confidence_percent", report->confidence);
+	add_text(all, "moved_by",
+		 report->flags == TMEM_REPORT_HOST ? "host" :
+		 report->flags == TMEM_REPORT_SELF ? "self" : "nobody");
 	return all;
 }
 

@@ -306,8 +306,9 @@ static void reports(void)
 	static const struct tmem_report good = {
 		.total = 1000, .floor = 1000, .estimate = TMEM_REPORT_MAX,
 		.target = 900, .misses = 7, .pressure = 1000, .confidence = 100,
+		.flags = TMEM_REPORT_SELF,
 	};
-	struct tmem_report bad[9], got;
+	struct tmem_report bad[10], got;
 	struct tstore_client_stats stats;
 	unsigned int i;
 
@@ -330,6 +331,7 @@ static void reports(void)
 	bad[6].pressure = 1001;
 	bad[7].confidence = 101;
 	bad[8].grant = 1;
+	bad[9].flags = TMEM_REPORT_HOST | TMEM_REPORT_SELF;
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		CHECK_EQ(report(&bad[i]), -EINVAL);
 	bad[8] = good;
