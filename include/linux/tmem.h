@@ -306,6 +306,30 @@ static __always_inline void tmem_hcache_rekey_end(struct inode *inode,
 		__tmem_hcache_rekey_end(inode, inval);
 }
 
+/* ---- the working-set estimator ---- */
+
+#ifdef CONFIG_TMEM_WSE
+void __tmem_wse_evicted(struct folio *folio);
+void __tmem_wse_refault(struct folio *folio);
+#else
+static inline void __tmem_wse_evicted(struct folio *folio) {}
+static inline void __tmem_wse_refault(struct folio *folio) {}
+#endif
+
+/* A folio loses its place in memory and leaves a shadow */
+static __always_inline void tmem_wse_evicted(struct folio *folio)
+{
+	if (tmem_on())
+		__tmem_wse_evicted(folio);
+}
+
+/* A folio that left a shadow is back */
+static __always_inline void tmem_wse_refault(struct folio *folio)
+{
+	if (tmem_on())
+		__tmem_wse_refault(folio);
+}
+
 /* ---- hswap ---- */
 
 #ifdef CONFIG_TMEM_HSWAP

@@ -257,6 +257,8 @@ static int negotiate(void)
 	a->version = TMEM_ABI_VERSION;
 	a->page_shift = PAGE_SHIFT;
 	a->features = TMEM_FEATURE_PERSISTENT;
+	if (IS_ENABLED(CONFIG_TMEM_WSE))
+		a->features |= TMEM_FEATURE_REPORT;
 	err = submit_one(TMEM_OP_ATTACH, 0, 0, page);
 	attached = *a;
 	__free_page(page);
@@ -267,6 +269,28 @@ static int negotiate(void)
 	    attached.max_run < TMEM_MAX_RUN)
 		return -EPROTO;
 	return 0;
+}
+
+/**
+ * tmem_report - tell the host of the working set
+ * @page: begins with a struct tmem_report, which gets the answer
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -ENOTCONN if there is no store, -EOPNOTSUPP if it does not
+ *	listen, -EBUSY if it is being changed, or the store's error.
+ */
+int tmem_report(struct page *page)
+{
+	int err = -EOPNOTSUPP;
+
+	if (!mutex_trylock(&tmem_lock))
+		return -EBUSY;
+	if (!tmem_attached())
+		err = -ENOTCONN;
+	else if (attached.features & TMEM_FEATURE_REPORT)
+		err = submit_one(TMEM_OP_REPORT, 0, 0, page);
+	mutex_unlock(&tmem_lock);
+	return err;
 }
 
 /* Fails if the store has swapped pages that cannot be had back, unless forced */
@@ -312,6 +336,8 @@ static int attach(struct tmem_transport *t)
 		attached.epoch, attached.max_pools);
 	tmem_hcache_attach();
 	tmem_hswap_attach();
+	if (attached.features & TMEM_FEATURE_REPORT)
+		tmem_wse_attach();
 	return 0;
 }
 

@@ -54,6 +54,7 @@ struct tmem_io *tmem_vec_add(struct tmem_vec *vec, u8 op, u32 pool,
 unsigned int tmem_vec_pages(const struct tmem_vec *vec);
 void tmem_submit(struct tmem_vec *vec);
 int tmem_request(u8 op, u32 pool, u64 index);
+int tmem_report(struct page *page);
 u32 tmem_seq_next(void);
 u32 tmem_seq_now(void);
 ssize_t tmem_transport_show(char *buf);
@@ -399,6 +400,16 @@ static inline int tmem_hswap_sysfs_init(struct kobject *parent) { return 0; }
 bool tmem_hswap_excluded(struct folio *folio);
 #else
 static inline bool tmem_hswap_excluded(struct folio *folio) { return false; }
+#endif
+
+/* wse.c and its kin: how much memory is needed */
+
+#ifdef CONFIG_TMEM_WSE
+int __init tmem_wse_sysfs_init(struct kobject *parent);
+void tmem_wse_attach(void);
+#else
+static inline int tmem_wse_sysfs_init(struct kobject *parent) { return 0; }
+static inline void tmem_wse_attach(void) {}
 #endif
 
 /* sysfs.c */

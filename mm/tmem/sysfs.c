@@ -356,6 +356,9 @@ int __init tmem_sysfs_init(void)
 	err = tmem_hswap_sysfs_init(tmem_kobj);
 	if (err)
 		goto put;
+	err = tmem_wse_sysfs_init(tmem_kobj);
+	if (err)
+		goto put;
 	pools_kset = kset_create_and_add("pools", NULL, tmem_kobj);
 	if (!pools_kset) {
 		err = -ENOMEM;

@@ -60,6 +60,49 @@ TRACE_EVENT(tmem_request,
 		  __entry->status, __entry->done, __entry->vector, __entry->ns)
 );
 
+/* A decision of the working-set estimator; sizes are in pages */
+TRACE_EVENT(tmem_wse,
+
+	TP_PROTO(u64 total, u64 estimate, u64 resident, u64 absent, u64 target,
+		 u64 grant, u64 misses, u32 pressure, u32 confidence,
+		 bool event),
+
+	TP_ARGS(total, estimate, resident, absent, target, grant, misses,
+		pressure, confidence, event),
+
+	TP_STRUCT__entry(
+		__field(u64, total)
+		__field(u64, estimate)
+		__field(u64, resident)
+		__field(u64, absent)
+		__field(u64, target)
+		__field(u64, grant)
+		__field(u64, misses)
+		__field(u32, pressure)
+		__field(u32, confidence)
+		__field(bool, event)
+	),
+
+	TP_fast_assign(
+		__entry->total = total;
+		__entry->estimate = estimate;
+		__entry->resident = resident;
+		__entry->absent = absent;
+		__entry->target = target;
+		__entry->grant = grant;
+		__entry->misses = misses;
+		__entry->pressure = pressure;
+		__entry->confidence = confidence;
+		__entry->event = event;
+	),
+
+	TP_printk("total=%llu estimate=%llu resident=%llu absent=%llu target=%llu grant=%llu misses=%llu pressure=%u confidence=%u cause=%s",
+		  __entry->total, __entry->estimate, __entry->resident,
+		  __entry->absent, __entry->target, __entry->grant,
+		  __entry->misses, __entry->pressure, __entry->confidence,
+		  __entry->event ? "event" : "tick")
+);
+
 #endif /* _TRACE_TMEM_H */
 
 /* This part must be outside protection */
