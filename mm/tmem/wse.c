@@ -111,11 +111,30 @@ static u32 pressure(void)
 #endif
 }
 
+/*
+ * Pages that this machine has: not those in its balloon, whose driver takes them
+ * from the total, or leaves it alone if it gives them back when memory runs out
+ */
+static u64 present(void)
+{
+#ifdef CONFIG_MEMORY_BALLOON
+	static unsigned long events[NR_VM_EVENT_ITEMS], most;
+	unsigned long inside;
+
+	all_vm_events(events);
+	inside = events[BALLOON_INFLATE] - events[BALLOON_DEFLATE];
+	most = max(most, totalram_pages());
+	return min(totalram_pages(), most > inside ? most - inside : 1);
+#else
+	return totalram_pages();
+#endif
+}
+
 static void collect(struct tmem_wse_input *in)
 {
 	unsigned long oom = READ_ONCE(oom_at);
 
-	in->total = totalram_pages();
+	in->total = present();
 	in->free = global_zone_page_state(NR_FREE_PAGES);
 	in->lru[TMEM_WSE_ANON] = global_node_page_state(NR_ACTIVE_ANON) +
 				 global_node_page_state(NR_INACTIVE_ANON);
