@@ -124,7 +124,9 @@ static void look(const struct client *c, struct sched_guest *g,
 	if (known->reports != stats.reports || !known->valid)
 		known->reported_ms = now_ms;
 	known->reports = stats.reports;
-	g->report = stats.report;
+	g->report = (struct tmem_report){ 0 };
+	if (stats.report.flags == TMEM_REPORT_HOST)
+		g->report = stats.report;
 	g->report_ms = now_ms - known->reported_ms;
 	back = brought_back(c, &stats);
 	g->back = known->valid && back > known->back ? back - known->back : 0;

@@ -81,6 +81,7 @@ static void report(struct guest *g)
 		.floor = PAGES_OF(g->floor), .target = PAGES_OF(g->wants - 2),
 		.estimate = PAGES_OF(g->wants - 2), .misses = 7,
 		.pressure = 12, .confidence = 100,
+		.flags = TMEM_REPORT_HOST,
 	};
 	EXPECT_EQ(front_submit(&g->tmem, 0, &io, 1), 0);
 	EXPECT_EQ(io.req.status, 0);
