@@ -42,6 +42,9 @@ bench-store: ## what an operation of the page store costs, beside memcpy and mem
 bench-xen: ## what a hypercall of Xen's costs beside the store alone, in instructions (half a minute): build/bench-xen/
 	@scripts/bench-xen
 
+bench-loop: ## what it is worth that memory follows the loads of guests, by balloons and a pool (an hour or two): build/bench-loop/
+	@scripts/bench-loop
+
 bench-wse: ## how right the working-set estimator is, and what it costs (an hour): build/bench-wse/
 	@scripts/bench-wse
 
@@ -85,5 +88,5 @@ check-faults: ## all coherence tests in guests whose store misbehaves in every w
 clean: ## remove build/ (the cache of kernels is in ~/.cache/tmem)
 	rm -rf build
 
-.PHONY: help deps apply kernel kernel-x86 kernel-debug qemu xen demo bench-guest bench-store bench-wse bench-xen test-store replay tmemd shell kunit check series \
+.PHONY: help deps apply kernel kernel-x86 kernel-debug qemu xen demo bench-guest bench-store bench-loop bench-wse bench-xen test-store replay tmemd shell kunit check series \
 	check-xen-guests check-series check-faults clean

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Guests whose loads rise and fall, and which have less memory than all of them would need at their peaks.
+
+Five ways to give it to them: each a fixed part; balloons, moved by tmemd; small guests and a pool; balloons and a pool, the
+whole loop; and, for comparison, more than any of them needs.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import house
+from house import Failure, REPO
+
+sys.path.insert(0, str(REPO / 'tools/testing/tmem/vmlib'))
+import guardian
+import store
+
+VM = REPO / 'tools/testing/tmem/vm'
+TICK = 0.25                     # seconds between two figures of a load
+PEAK, REST = 128, 16            # MiB that a load uses
+SYSTEM = 32                     # MiB: what a guest has beside its load, about
+WHOLE = PEAK + 2 * SYSTEM       # MiB: a guest that lacks nothing
+SMALL = 56                      # MiB: a guest that has a pool for the rest
+NAMES = 'abcd'                  # of four guests
+TOTAL = (PEAK + SYSTEM) * len(NAMES) * 6 // 10      # MiB that these have together: 60 % of the sum of their peaks
+HIGH, LOW = f'{PEAK}:2000', f'{REST}:20000'         # how much of it in use, microseconds that a request thinks
+NO_POOL = 'for f in hcache hswap; do echo 0 >/sys/kernel/mm/tmem/$f/enabled; done'
+
+
+class Way:
+    """How guests get memory: MiB of each; arguments of tmemd, or None; what a guest does first; whether balloons move."""
+
+    def __init__(self, name, about, mem, daemon=None, first='', balloon=False):
+        self.name, self.about, self.mem, self.daemon, self.first, self.balloon = name, about, mem, daemon, first, balloon
+
+
+def ways(nr, total):
+    """Those of so many guests, which have so many MiB together, the pool's included."""
+    rest = total - SMALL * nr
+    moved = ['--memory', f'{total}M', '--size', '8M', '--max-size', f'{total}M']
+    every = [Way('enough', f'each guest has {WHOLE} MiB', WHOLE),
+             Way('fixed', f'each guest has {total // nr} MiB', total // nr),
+             Way('pool', f'each guest has {SMALL} MiB, and all have a pool of {rest} MiB', SMALL, ['--size', f'{rest}M']),
+             Way('balloons', f'{total} MiB for all, moved by balloons', WHOLE, moved, NO_POOL, True),
+             Way('loop', f'{total} MiB for all, by balloons and a pool', WHOLE, moved, '', True)]
+    return {way.name: way for way in every}
+
+
+def turns(length, rounds):
+    """The phases of four guests, each of which is high for so many seconds, one after the other, and that so many times."""
+    return {name: ' '.join([f'{length}:{HIGH if other == name else LOW}' for other in NAMES] * rounds) for name in NAMES}
+
+
+def work_of(said, name=None, since=0, until=None):
+    """Requests within these seconds, of one guest or of all."""
+    cut = slice(int(since / TICK), None if until is None else int(until / TICK))
+    return sum(sum(ticks[cut]) for guest, ticks in said['requests'].items() if name in (None, guest))
+
+
+# The multi-gen LRU evicts all pages of files, those in use, too, before it looks for anonymous pages that nobody uses.
+GUEST = '''echo n >/sys/kernel/mm/lru_gen/enabled
+[ ! -e /sys/kernel/mm/tmem/wse/mode ] || echo host >/sys/kernel/mm/tmem/wse/mode 2>/dev/null
+FIRST
+echo "= ready"
+while [ ! -e /share/go ]; do sleep 0.05; done
+/share/load /mnt/load PHASES || exit
+echo "= killed $(dmesg | grep -c 'Killed process')"
+'''
+
+
+class Watch(threading.Thread):
+    """Asks tmemd twice a second what it says of its clients."""
+
+    def __init__(self, sockets):
+        super().__init__(daemon=True)
+        self.command = [store.build('tmemctl'), '--socket', sockets, 'list', '--json']
+        self.samples, self.over, self.began = [], threading.Event(), time.monotonic()
+
+    def run(self):
+        while not self.over.wait(0.5):
+            asked = subprocess.run(self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            if asked.returncode == 0:
+                self.samples.append((time.monotonic() - self.began, json.loads(asked.stdout)))
+
+
+class Host:
+    """tmemd, if there is one, while the guests run."""
+
+    def __init__(self, out, way, names):
+        self.sockets, self.way, self.names, self.daemon, self.watch = out / 'sockets', way, names, None, None
+
+    def __enter__(self):
+        if not self.way.daemon:
+            return self
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        self.sockets.mkdir(parents=True)
+        argv = [store.build(), '--socket', self.sockets, *self.way.daemon]
+        for name in self.names:
+            argv += ['--client', f'name={name}']
+        with open(self.sockets.parent / 'tmemd.log', 'wb') as log:
+            self.daemon = guardian.start(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while not (self.sockets / self.names[-1]).exists():
+            if self.daemon.poll() is not None or time.monotonic() > deadline:
+                raise Failure(f'tmemd does not serve, see {log.name}')
+            time.sleep(0.01)
+        self.watch = Watch(self.sockets)
+        self.watch.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.watch:
+            self.watch.over.set()
+            self.watch.join()
+        if self.daemon:
+            self.daemon.terminate()
+            self.daemon.wait()
+
+    def arguments(self, name):
+        if not self.daemon:
+            return ['--transport', 'none']
+        balloon = ['--balloon', '--append', 'page_reporting.page_reporting_order=4'] if self.way.balloon else []
+        return ['--transport', 'virtio', '--tmem-socket', self.sockets / name, *balloon]
+
+
+class Guest(threading.Thread):
+    """A guest, and what it says."""
+
+    def __init__(self, host, name, work, out):
+        super().__init__(daemon=True)
+        self.name, self.log = name, out / f'{host.way.name}-{name}.log'
+        script = GUEST.replace('FIRST', host.way.first).replace('PHASES', work.phases[name])
+        command = [VM, 'run', '--quiet', '--mem', f'{host.way.mem}M', '--disk-iops', work.iops, '--swap', '512M', '--disk-size',
+                   '256M', '--populate', work.files, '--share', work.share, '--timeout', 300 + 2 * work.length,
+                   '--log', self.log, *host.arguments(name), '--', script]
+        self.ready, self.requests, self.said = threading.Event(), [], {}
+        self.process = guardian.start([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+
+    def run(self):
+        for line in self.process.stdout:
+            words = line.split()
+            if words[:1] != ['=']:
+                self.said.setdefault('other', []).append(line.rstrip())
+            elif words[1] == 'ready':
+                self.ready.set()
+            elif words[1].isdigit():
+                self.requests.append(int(words[2]))
+            else:
+                self.said[words[1]] = [int(word) for word in words[2:]]
+        self.ready.set()
+
+    def check(self):
+        if self.process.wait() or 'killed' not in self.said or self.said['end'][1] or self.said['killed'][0]:
+            raise Failure(f'guest {self.name} did not do its work: {self.said}')
+
+
+class Work:
+    """What the guests have to do: phases of each, as guest/load.c takes them."""
+
+    def __init__(self, out, phases, iops=500):
+        self.phases, self.iops = phases, iops
+        self.length = max(sum(float(phase.split(':')[0]) for phase in each.split()) for each in phases.values())
+        self.share, self.files = out / 'share', out / 'files'
+        self.share.mkdir(parents=True, exist_ok=True)
+        self.files.mkdir(exist_ok=True)
+        source = REPO / 'tools/testing/tmem/guest/load.c'
+        if subprocess.run(['gcc', '-O2', '-static', '-Wall', '-o', self.share / 'load', source]).returncode:
+            raise Failure(f'cannot compile {source}, see above')
+        subprocess.run([self.share / 'load', '--make', self.files / 'load', str(PEAK // 2)], check=True)
+
+
+def run_way(way, work, out):
+    """Requests of each guest in each tick, and what tmemd said meanwhile, as (seconds, answer)."""
+    (work.share / 'go').unlink(missing_ok=True)
+    with Host(out, way, list(work.phases)) as host:
+        guests = [Guest(host, name, work, out) for name in work.phases]
+        try:
+            for guest in guests:
+                guest.start()
+            for guest in guests:
+                if not guest.ready.wait(120) or guest.process.poll() is not None:
+                    raise Failure(f'guest {guest.name} does not boot, see {guest.log}')
+            began = time.monotonic()
+            (work.share / 'go').touch()
+            for guest in guests:
+                guest.join()
+                guest.check()
+        finally:
+            for guest in guests:
+                guest.process.terminate()
+                guest.process.wait()
+    samples = [(at + host.watch.began - began, said) for at, said in host.watch.samples] if host.watch else []
+    return {'requests': {guest.name: guest.requests for guest in guests}, 'samples': samples}
+
+
+# ---- what tmemd says of a guest ----
+
+def client(said, name):
+    return next(each for each in said['clients'] if each['name'] == name)
+
+
+def memory(said, name):
+    """MiB that the host has to count."""
+    return client(said, name)['resident'] / (1 << 20)
+
+
+def goal(said, name):
+    """MiB that its balloon is to leave."""
+    return client(said, name)['memory_goal'] / (1 << 20)
+
+
+def plot(run, names, out, title):
+    """Memory of each guest over time, one above the other, the pool on top of them."""
+    rows = [[at, *[memory(said, name) for name in names], sum(client(said, name)['charged'] for name in names) / (1 << 20)]
+            for at, said in run['samples'] if at >= 0]
+    data = out / f'{title}.dat'
+    with open(data, 'w', encoding='utf-8') as lines:
+        for row in rows:
+            heights = [sum(row[1:nr + 1]) for nr in range(1, len(row))]
+            print(round(row[0], 2), *(round(height, 1) for height in heights), file=lines)
+    layers = [f'"{data}" using 1:{nr + 1} with filledcurves x1 title "{what}"'
+              for nr, what in reversed(list(enumerate([*names, 'pool'], 1)))]
+    script = (f'set terminal svg size 800,420 background "white"; set output "{out}/{title}.svg"; set xlabel "s"; set ylabel "MiB"\n'
+              f'set key outside; set yrange [0:*]; set style fill solid 0.7\nplot {", ".join(layers)}\n')
+    subprocess.run(['gnuplot'], input=script, text=True, check=True)
