@@ -161,7 +161,7 @@ class Guest(threading.Thread):
 class Work:
     """What the guests have to do: phases of each, as guest/load.c takes them."""
 
-    def __init__(self, out, phases, iops=500):
+    def __init__(self, out, phases, iops=5000):
         self.phases, self.iops = phases, iops
         self.length = max(sum(float(phase.split(':')[0]) for phase in each.split()) for each in phases.values())
         self.share, self.files = out / 'share', out / 'files'

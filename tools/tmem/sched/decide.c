@@ -12,7 +12,7 @@
 #define LONGEST_MS	2000U
 
 /* How much to spare there is to be above a floor: a part of all it can have */
-#define RESERVE		32U
+#define RESERVE		8U
 
 const char * const sched_rule_names[SCHED_RULES] = {
 	[SCHED_FIXED] = "fixed",

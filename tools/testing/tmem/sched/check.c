@@ -334,7 +334,7 @@ static void test_floor(void)
 					  .target = MIB(20),
 					  .confidence = 100 };
 	sched_decide(sched_policy("demand"), &host, guests, nr);
-	EXPECT_EQ(g->target, MIB(64) + MIB(512) / 32);
+	EXPECT_EQ(g->target, MIB(64) + MIB(512) / 8);
 	EXPECT_EQ(g->rule, SCHED_FLOOR);
 	/* What the store cannot take has to stay */
 	g->report.estimate = MIB(300);
