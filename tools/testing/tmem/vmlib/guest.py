@@ -74,6 +74,10 @@ class Guest:
         """What the machine below the guest has said, if it talks."""
         return ''
 
+    def machine_lost(self):
+        """Did the machine below the guest lose the guest's state, whatever the guest did?"""
+        return False
+
     def machine_erred(self, said):
         """Was it the machine below the guest that made the kernel say this, so that it is worth another try?"""
         # Before 8.1 QEMU may translate what another processor is about to replace and keep the translation: the kernel, which

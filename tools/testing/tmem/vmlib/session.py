@@ -152,13 +152,14 @@ class Session:
             return log.read().replace('\r', '')
 
     def spoiled(self):
-        """Has the guest ended before anything of ours ran in it, and by no fault of its own?"""
-        return not self.ready and not self.timed_out and self.guest.machine_erred(self.said())
+        """Has the guest ended by no fault of its own? Most of that can only be told before anything of ours ran in it."""
+        return not self.timed_out and (self.guest.machine_lost() or not self.ready and self.guest.machine_erred(self.said()))
 
     def forget(self):
         self.log.seek(0)
         self.log.truncate()
         self.trouble = None
+        self.ready = False
 
     def hibernates(self):
         """Is the guest gone with its memory on its swap disk, to go on when it is started again?"""
@@ -263,7 +264,7 @@ def run(tmp, options):
             for _ in range(BOOTS - 1):
                 if not session.spoiled():
                     break
-                say('the guest met an error of its machine while it booted, and is started again')
+                say('the guest met an error of its machine, and is started again')
                 session.forget()
                 guest.start(f'{tmp}/initrd', arguments)
                 session.carry()

@@ -8,6 +8,7 @@ port for each of its lines.
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -138,6 +139,10 @@ class Pvh(Xen):
     """With the processor's help, and frames of its own."""
 
     kind = 'pvh'
+
+    def machine_lost(self):
+        # Where QEMU emulates SVM a guest may come to have the code segment and the address of Xen, which faults at once
+        return re.search(r'Triple fault.*RIP:\s+e008:\[<ffff82d0', self.machine_log(), re.S) is not None
 
     def machine_erred(self, said):
         # Where QEMU emulates SVM, one of some ten guests ends so while it boots
