@@ -192,7 +192,7 @@ static int answer_changed(struct asked *q, const char *name, domid_t domid)
 
 /* A domain that has not used tmem is a client from then on */
 static int change_client(struct asked *q, const char *name,
-		      struct xen_tmem_control *op)
+			 struct xen_tmem_control *op)
 {
 	int err;
 
