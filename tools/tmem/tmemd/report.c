@@ -9,6 +9,7 @@
 
 #include "control.h"
 #include "history.h"
+#include "json.h"
 #include "policy.h"
 #include "pool.h"
 #include "schedule.h"
@@ -62,27 +63,6 @@ static const struct {
 	STAT(reject_limit),
 	STAT(reject_frozen),
 };
-
-static void add_number(struct json_object *to, const char *name, u64 number)
-{
-	json_object_object_add(to, name, json_object_new_uint64(number));
-}
-
-static void add_pages(struct json_object *to, const char *name, u64 pages)
-{
-	add_number(to, name, pages << PAGE_SHIFT);
-}
-
-static void add_bool(struct json_object *to, const char *name, bool is)
-{
-	json_object_object_add(to, name, json_object_new_boolean(is));
-}
-
-static void add_text(struct json_object *to, const char *name,
-		     const char *text)
-{
-	json_object_object_add(to, name, json_object_new_string(text));
-}
 
 static struct json_object *counters(const u64 *count)
 {

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "history.h"
+#include "json.h"
 #include "pool.h"
 #include "schedule.h"
 #include "worker.h"
@@ -374,27 +375,6 @@ const struct sched_guest *schedule_guest(const struct client *c)
 	return g->total ? g : NULL;
 }
 
-static void add_number(struct json_object *to, const char *name, u64 number)
-{
-	json_object_object_add(to, name, json_object_new_uint64(number));
-}
-
-static void add_bytes(struct json_object *to, const char *name, u64 pages)
-{
-	add_number(to, name, pages << PAGE_SHIFT);
-}
-
-static void add_bool(struct json_object *to, const char *name, bool is)
-{
-	json_object_object_add(to, name, json_object_new_boolean(is));
-}
-
-static void add_text(struct json_object *to, const char *name,
-		     const char *text)
-{
-	json_object_object_add(to, name, json_object_new_string(text));
-}
-
 /**
  * schedule_client() - what was decided of a guest, and why
  * @c: its client
@@ -409,14 +389,14 @@ struct json_object *schedule_client(const struct client *c)
 	if (!g)
 		return NULL;
 	all = json_object_new_object();
-	add_bytes(all, "has", g->has);
-	add_bytes(all, "goal", g->goal);
-	add_bytes(all, "target", g->target);
-	add_bytes(all, "share", g->share);
-	add_bytes(all, "want", g->want);
-	add_bytes(all, "floor", g->floor);
-	add_bytes(all, "proof", g->proof);
-	add_bytes(all, "beyond", g->beyond);
+	add_pages(all, "has", g->has);
+	add_pages(all, "goal", g->goal);
+	add_pages(all, "target", g->target);
+	add_pages(all, "share", g->share);
+	add_pages(all, "want", g->want);
+	add_pages(all, "floor", g->floor);
+	add_pages(all, "proof", g->proof);
+	add_pages(all, "beyond", g->beyond);
 	add_number(all, "back_pages", schedule.known[c - clients].back);
 	add_text(all, "rule", sched_rule_names[g->rule]);
 	add_text(all, "move", sched_move_names[g->move]);
@@ -433,17 +413,17 @@ static struct json_object *schedule_input(const struct client *c)
 
 	add_text(all, "name", c->state->name);
 	add_number(all, "weight", g->weight);
-	add_bytes(all, "total", g->total);
-	add_bytes(all, "least", g->least);
-	add_bytes(all, "most", g->most);
-	add_bytes(all, "fixed", g->fixed);
+	add_pages(all, "total", g->total);
+	add_pages(all, "least", g->least);
+	add_pages(all, "most", g->most);
+	add_pages(all, "fixed", g->fixed);
 	add_bool(all, "movable", g->movable);
-	add_bytes(all, "persistent", g->persistent);
-	add_bytes(all, "takes", g->takes);
-	add_bytes(all, "report_total", g->report.total);
-	add_bytes(all, "report_floor", g->report.floor);
-	add_bytes(all, "report_estimate", g->report.estimate);
-	add_bytes(all, "report_target", g->report.target);
+	add_pages(all, "persistent", g->persistent);
+	add_pages(all, "takes", g->takes);
+	add_pages(all, "report_total", g->report.total);
+	add_pages(all, "report_floor", g->report.floor);
+	add_pages(all, "report_estimate", g->report.estimate);
+	add_pages(all, "report_target", g->report.target);
 	add_number(all, "report_misses", g->report.misses);
 	add_number(all, "report_pressure", g->report.pressure);
 	add_number(all, "report_confidence", g->report.confidence);
@@ -456,12 +436,12 @@ static void add_host(struct json_object *answer)
 	const struct sched_host *host = &schedule.host;
 
 	add_text(answer, "scheduler", schedule.policy->name);
-	add_bytes(answer, "memory", host->memory);
-	add_bytes(answer, "pool", host->pool);
-	add_bytes(answer, "pool_has", host->pool_has);
-	add_bytes(answer, "pool_least", host->pool_least);
-	add_bytes(answer, "pool_must", host->pool_must);
-	add_bytes(answer, "pool_most", host->pool_most);
+	add_pages(answer, "memory", host->memory);
+	add_pages(answer, "pool", host->pool);
+	add_pages(answer, "pool_has", host->pool_has);
+	add_pages(answer, "pool_least", host->pool_least);
+	add_pages(answer, "pool_must", host->pool_must);
+	add_pages(answer, "pool_most", host->pool_most);
 	add_bool(answer, "scaled", host->scaled);
 	add_bool(answer, "short", host->is_short);
 	add_bool(answer, "over", host->over);
@@ -512,8 +492,8 @@ void schedule_why(struct json_object *answer, const struct client *c)
 		change = &cs->changes[i % TMEMD_CHANGES];
 		one = json_object_new_object();
 		add_number(one, "ms_ago", history_now() - change->at);
-		add_bytes(one, "from", change->from);
-		add_bytes(one, "to", change->to);
+		add_pages(one, "from", change->from);
+		add_pages(one, "to", change->to);
 		add_text(one, "rule", sched_rule_names[change->rule %
 						       SCHED_RULES]);
 		json_object_array_add(all, one);

@@ -11,6 +11,7 @@
 
 #include "../uuid.h"
 #include "control.h"
+#include "json.h"
 #include "worker.h"
 
 static struct shared_state *find(struct client *c, const u64 *uuid)
@@ -121,12 +122,9 @@ struct json_object *shared_report(const struct client *c)
 		look(c, s->uuid, &stats);
 		one = json_object_new_object();
 		uuid_text(text, s->uuid);
-		json_object_object_add(one, "uuid",
-				       json_object_new_string(text));
-		json_object_object_add(one, "joined",
-				       json_object_new_boolean(stats.joined));
-		json_object_object_add(one, "pages",
-				       json_object_new_uint64(stats.pages));
+		add_text(one, "uuid", text);
+		add_bool(one, "joined", stats.joined);
+		add_number(one, "pages", stats.pages);
 		json_object_array_add(all, one);
 	}
 	return all;
