@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <linux/virtio_balloon.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,39 +307,16 @@ static void test_names(void)
 static char *const args[] = { "--size", "16M", "--client", "name=a",
 			      "--client", "name=b", NULL };
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} tests[] = {
-	{ "inflate", test_inflate },
-	{ "report", test_report },
-	{ "nonsense", test_nonsense },
-	{ "config", test_config },
-	{ "killed", test_killed },
-	{ "names", test_names },
+static const struct run_test tests[] = {
+	{ "inflate", test_inflate, args },
+	{ "report", test_report, args },
+	{ "nonsense", test_nonsense, args },
+	{ "config", test_config, args },
+	{ "killed", test_killed, args },
+	{ "names", test_names, args },
 };
 
 int main(int argc, char **argv)
 {
-	unsigned int i, before, bad = 0;
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN);
-	if (argc != 2) {
-		fprintf(stderr, "Usage: balloon TMEMD\n");
-		return 2;
-	}
-	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		before = failures;
-		if (run_start(argv[1], args)) {
-			printf("FAILED: tmemd does not serve\n");
-			return 1;
-		}
-		tests[i].run();
-		run_stop();
-		bad += failures != before;
-		if (failures == before)
-			printf("ok: %s\n", tests[i].name);
-	}
-	return bad ? 1 : 0;
+	return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }

@@ -640,11 +640,7 @@ static char *const weighted[] = { "--size", "32M", "--policy", "weighted",
 				  "--client", "name=a,weight=300",
 				  "--client", "name=b,weight=100", NULL };
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-	char *const *args;
-} tests[] = {
+static const struct run_test tests[] = {
 	{ "requests", test_requests, plain },
 	{ "vectors", test_vectors, plain },
 	{ "framing", test_framing, plain },
@@ -665,28 +661,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	unsigned int i, before, bad = 0;
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN);
-	if (argc < 2) {
-		fprintf(stderr, "Usage: check TMEMD [TEST]\n");
-		return 2;
-	}
-	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		if (argc > 2 && strcmp(argv[2], tests[i].name))
-			continue;
-		before = failures;
-		if (run_start(argv[1], tests[i].args)) {
-			printf("FAILED: %s: tmemd does not serve\n",
-			       tests[i].name);
-			return 1;
-		}
-		tests[i].run();
-		run_stop();
-		bad += failures != before;
-		if (failures == before)
-			printf("ok: %s\n", tests[i].name);
-	}
-	return bad ? 1 : 0;
+	return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }

@@ -265,3 +265,33 @@ bool is_filled(const void *page, u64 seed)
 			return false;
 	return true;
 }
+
+/* What a program of tests does; returns its status */
+int run_tests(int argc, char **argv, const struct run_test *tests,
+	      unsigned int nr)
+{
+	unsigned int i, before, bad = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2 || argc > 3) {
+		fprintf(stderr, "Usage: %s TMEMD [TEST]\n", argv[0]);
+		return 2;
+	}
+	for (i = 0; i < nr; i++) {
+		if (argc > 2 && strcmp(argv[2], tests[i].name))
+			continue;
+		before = failures;
+		if (run_start(argv[1], tests[i].args)) {
+			printf("FAILED: %s: tmemd does not serve\n",
+			       tests[i].name);
+			return 1;
+		}
+		tests[i].run();
+		run_stop();
+		bad += failures != before;
+		if (failures == before)
+			printf("ok: %s\n", tests[i].name);
+	}
+	return bad ? 1 : 0;
+}

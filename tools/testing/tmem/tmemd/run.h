@@ -30,6 +30,20 @@ extern unsigned int failures;
 	}								\
 } while (0)
 
+/**
+ * struct run_test - a test of tmemd
+ * @name: its name
+ * @run: does it; a fresh tmemd serves
+ * @args: arguments of that, but for its sockets
+ */
+struct run_test {
+	const char *name;
+	void (*run)(void);
+	char *const *args;
+};
+
+int run_tests(int argc, char **argv, const struct run_test *tests,
+	      unsigned int nr);
 int run_start(const char *program, char *const *more);
 void run_stop(void);
 unsigned int run_log(bool show);

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <linux/virtio_balloon.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -345,38 +344,15 @@ static void test_requests(void)
 static char *const args[] = { "--size", "16M", "--memory", "144M", "--client",
 			      "name=a", "--client", "name=b", NULL };
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} tests[] = {
-	{ "what is asked for", test_demand },
-	{ "a worker that is killed", test_killed },
-	{ "proof and limits", test_proof },
-	{ "a balloon that is stuck", test_stuck },
-	{ "requests", test_requests },
+static const struct run_test tests[] = {
+	{ "what is asked for", test_demand, args },
+	{ "a worker that is killed", test_killed, args },
+	{ "proof and limits", test_proof, args },
+	{ "a balloon that is stuck", test_stuck, args },
+	{ "requests", test_requests, args },
 };
 
 int main(int argc, char **argv)
 {
-	unsigned int i, before, bad = 0;
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN);
-	if (argc != 2) {
-		fprintf(stderr, "Usage: schedule TMEMD\n");
-		return 2;
-	}
-	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		before = failures;
-		if (run_start(argv[1], args)) {
-			printf("FAILED: tmemd does not serve\n");
-			return 1;
-		}
-		tests[i].run();
-		run_stop();
-		bad += failures != before;
-		if (failures == before)
-			printf("ok: %s\n", tests[i].name);
-	}
-	return bad ? 1 : 0;
+	return run_tests(argc, argv, tests, ARRAY_SIZE(tests));
 }
