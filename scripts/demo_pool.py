@@ -18,7 +18,6 @@ import house
 from house import Failure, REPO
 
 sys.path.insert(0, str(REPO / 'tools/testing/tmem/vmlib'))
-import guardian
 import store
 
 VM = REPO / 'tools/testing/tmem/vm'
@@ -79,18 +78,7 @@ class Pool:
     def __enter__(self):
         if not self.size:
             return self
-        shutil.rmtree(self.sockets, ignore_errors=True)
-        self.sockets.mkdir(parents=True)
-        argv = [store.build(), '--socket', self.sockets, '--size', f'{self.size}M', '--prealloc', *self.more]
-        for name in GUESTS:
-            argv += ['--client', f'name={name}']
-        with open(self.sockets.parent / 'tmemd.log', 'wb') as log:
-            self.daemon = guardian.start(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
-        while not (self.sockets / GUESTS[-1]).exists():
-            if self.daemon.poll() is not None or time.monotonic() > deadline:
-                raise Failure(f'tmemd does not serve, see {log.name}')
-            time.sleep(0.01)
+        self.daemon = store.serve_clients(self.sockets, GUESTS, ['--size', f'{self.size}M', '--prealloc', *self.more])
         self.watch = Watch(store.build('tmemctl'), self.sockets)
         self.watch.start()
         return self

@@ -6,13 +6,11 @@ whole loop; and, for comparison, more than any of them needs.
 """
 
 import json
-import shutil
 import subprocess
 import sys
 import threading
 import time
 
-import house
 from house import Failure, REPO
 
 sys.path.insert(0, str(REPO / 'tools/testing/tmem/vmlib'))
@@ -96,18 +94,7 @@ class Host:
     def __enter__(self):
         if not self.way.daemon:
             return self
-        shutil.rmtree(self.sockets, ignore_errors=True)
-        self.sockets.mkdir(parents=True)
-        argv = [store.build(), '--socket', self.sockets, *self.way.daemon]
-        for name in self.names:
-            argv += ['--client', f'name={name}']
-        with open(self.sockets.parent / 'tmemd.log', 'wb') as log:
-            self.daemon = guardian.start(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
-        while not (self.sockets / self.names[-1]).exists():
-            if self.daemon.poll() is not None or time.monotonic() > deadline:
-                raise Failure(f'tmemd does not serve, see {log.name}')
-            time.sleep(0.01)
+        self.daemon = store.serve_clients(self.sockets, self.names, self.way.daemon)
         self.watch = Watch(self.sockets)
         self.watch.start()
         return self

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 
 import guardian
 from house import Failure, REPO, cache, deps, lock, repository_files
@@ -45,6 +46,24 @@ def compile_tool(tool, program):
 def qmp(socket):
     """Where QEMU listens for the tmemd that has this socket for the guest."""
     return f'{socket}.qmp'
+
+
+def serve_clients(sockets, names, arguments):
+    """A daemon for these clients, when it serves; what it says is beside the directory of its sockets."""
+    shutil.rmtree(sockets, ignore_errors=True)
+    sockets.mkdir(parents=True)
+    argv = [build(), '--socket', sockets, *arguments]
+    for name in names:
+        argv += ['--client', f'name={name}']
+    with open(sockets.parent / 'tmemd.log', 'wb') as log:
+        daemon = guardian.start(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    deadline = time.monotonic() + 20
+    while not (sockets / names[-1]).exists():
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            daemon.kill()
+            raise Failure(f'tmemd does not serve, see {log.name}')
+        time.sleep(0.01)
+    return daemon
 
 
 def serve(tmp, options):
