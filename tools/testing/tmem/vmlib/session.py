@@ -153,7 +153,8 @@ class Session:
 
     def spoiled(self):
         """Has the guest ended by no fault of its own? Most of that can only be told before anything of ours ran in it."""
-        return not self.timed_out and (self.guest.machine_lost() or not self.ready and self.guest.machine_erred(self.said()))
+        return self.status is None and not self.timed_out and (
+            self.guest.machine_lost() or not self.ready and self.guest.machine_erred(self.said()))
 
     def forget(self):
         self.log.seek(0)
