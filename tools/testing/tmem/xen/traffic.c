@@ -5,11 +5,14 @@
  *	traffic keep EPHEMERAL PERSISTENT	attaches, puts so many of both kinds, stays
  *	traffic race THREADS CALLS		puts, gets, flushes, and destroys and creates pools
  *						meanwhile, with so many calls of each thread
+ *	traffic share FIRST SECOND		joins the shared pool of this name, two words, uses
+ *						it, and tries again when it has read a line
  *	traffic claim DOMAIN PAGES		for a domain, by its number, as a toolstack does
  *
- * Threads of a race share four pools, two of each kind.  A page says in each of
- * its parts what it was put as, so whoever gets it sees if it is another one, or
- * parts of two.  A kernel with the driver is not to use the store (tmem=off).
+ * Threads of a race use four pools, two of each kind, of which one is shared.  A
+ * page says in each of its parts what it was put as, so whoever gets it sees if
+ * it is another one, or parts of two.  A kernel with the driver is not to use
+ * the store (tmem=off).
  */
 #include <assert.h>
 #include <errno.h>
@@ -310,6 +313,16 @@ static struct tmem_req pool_create(uint32_t pool, bool persistent)
 	};
 }
 
+static struct tmem_req pool_join(uint32_t pool, uint64_t first, uint64_t second)
+{
+	return (struct tmem_req){
+		.op = TMEM_OP_POOL_CREATE,
+		.pool = pool,
+		.index = TMEM_POOL_SHARED,
+		.object = { first, second },
+	};
+}
+
 /* ---- to keep something ---- */
 
 /* Puts @nr pages; how many it were */
@@ -340,13 +353,54 @@ static void keep(uint64_t ephemeral, uint64_t persistent)
 		pause();
 }
 
+/* ---- a pool that others may see ---- */
+
+/* How many pages of its run the pool returns, all right; or an error */
+static int get_shared(struct own *o)
+{
+	unsigned int i;
+	int status;
+
+	memset(o->to, 0, sizeof(o->to));
+	status = one(o, run_of(o, TMEM_OP_GET, 0, 1, 0, RUN));
+	if (status)
+		return status;
+	for (i = 0; i < o->reqs[0].done; i++)
+		if (!is_good(o->to, i, 0, 1) || !*place(o->to, i, 0))
+			return -EIO;
+	return o->reqs[0].done;
+}
+
+static void share(uint64_t first, uint64_t second)
+{
+	struct own *o = owns[0];
+	int status, put, got;
+
+	if (attach(o))
+		die("no store");
+	status = one(o, pool_join(0, first, second));
+	printf("join %d\n", status);
+	fflush(stdout);
+	if (status)
+		return;
+	fill(o->from, 0, 1);
+	status = one(o, run_of(o, TMEM_OP_PUT, 0, 1, 0, RUN));
+	put = status ?: (int)o->reqs[0].done;
+	/* What is got stays, as it is others', too */
+	got = get_shared(o);
+	printf("put %d got %d %d\n", put, got, get_shared(o));
+	fflush(stdout);
+	getchar();
+	printf("then %d\n", get_shared(o));
+}
+
 /* ---- a race ---- */
 
 /* What comes of a put or a get while pools come and go, and the toolstack interferes */
 static bool is_ordinary(int status)
 {
 	static const int ordinary[] = {
-		0, -ENOENT, -ENXIO, -EBUSY, -EEXIST, -ENOSPC, -EDQUOT, -ENOTCONN, -ENOMEM,
+		0, -ENOENT, -ENXIO, -EBUSY, -EEXIST, -ENOSPC, -EDQUOT, -ENOTCONN, -ENOMEM, -EPERM,
 	};
 	unsigned int i;
 
@@ -397,6 +451,8 @@ static struct tmem_req any_request(struct own *o, unsigned int *seed, uint64_t p
 		return keyed(TMEM_OP_FLUSH_OBJECT, get % POOLS, get / POOLS, 0, 0);
 	if (what < 988)
 		return (struct tmem_req){ .op = TMEM_OP_POOL_DESTROY, .pool = what % POOLS };
+	if (what % POOLS == 1)
+		return pool_join(1, 1, 2);
 	return pool_create(what % POOLS, what % POOLS >= POOLS / 2);
 }
 
@@ -485,6 +541,7 @@ int main(int argc, char **argv)
 	if (argc != 4) {
 		fprintf(stderr, "usage: traffic keep EPHEMERAL PERSISTENT\n");
 		fprintf(stderr, "       traffic race THREADS CALLS\n");
+		fprintf(stderr, "       traffic share FIRST SECOND\n");
 		fprintf(stderr, "       traffic claim DOMAIN PAGES\n");
 		return 2;
 	}
@@ -503,6 +560,8 @@ int main(int argc, char **argv)
 	calls = second;
 	if (racing)
 		race_all(first);
+	else if (!strcmp(argv[1], "share"))
+		share(first, second);
 	else
 		keep(first, second);
 	return 0;
