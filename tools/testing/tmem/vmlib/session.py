@@ -77,7 +77,10 @@ class Session:
         self.trouble = None     # init's
         self.ready = self.timed_out = False
         self.before_asking = None
-        self.deadline = time.monotonic() + options.timeout if options.timeout else float('inf')
+        self.deadline = self.next_deadline()
+
+    def next_deadline(self):
+        return time.monotonic() + self.options.timeout if self.options.timeout else float('inf')
 
     def on_output(self, data):
         # Kept here while our reader is slow: the guest shall not wait, which UML's serial lines do badly.
@@ -153,14 +156,18 @@ class Session:
 
     def spoiled(self):
         """Has the guest ended by no fault of its own? Most of that can only be told before anything of ours ran in it."""
-        return self.status is None and not self.timed_out and (
-            self.guest.machine_lost() or not self.ready and self.guest.machine_erred(self.said()))
+        if self.status is not None:
+            return False
+        if not self.ready and self.guest.machine_erred(self.said()):
+            return True
+        return not self.timed_out and self.guest.machine_lost()
 
     def forget(self):
         self.log.seek(0)
         self.log.truncate()
-        self.trouble = None
-        self.ready = False
+        self.trouble = self.before_asking = None
+        self.ready = self.timed_out = False
+        self.deadline = self.next_deadline()
 
     def hibernates(self):
         """Is the guest gone with its memory on its swap disk, to go on when it is started again?"""
@@ -266,6 +273,8 @@ def run(tmp, options):
                 if not session.spoiled():
                     break
                 say('the guest met an error of its machine, and is started again')
+                guest.process.kill()    # it may have hung
+                guest.process.wait()
                 session.forget()
                 guest.start(f'{tmp}/initrd', arguments)
                 session.carry()
