@@ -65,24 +65,30 @@ GUEST = '''echo n >/sys/kernel/mm/lru_gen/enabled
 FIRST
 echo "= ready"
 while [ ! -e /share/go ]; do sleep 0.05; done
-/share/load /mnt/load PHASES || exit
+/share/load /mnt/load PHASES
+status=$?
 echo "= killed $(dmesg | grep -c 'Killed process')"
+exit $status
 '''
 
 
 class Watch(threading.Thread):
-    """Asks tmemd twice a second what it says of its clients."""
+    """Asks tmemd twice a second what it says of its clients, and of what it decided."""
 
     def __init__(self, sockets):
         super().__init__(daemon=True)
-        self.command = [store.build('tmemctl'), '--socket', sockets, 'list', '--json']
+        self.command = [store.build('tmemctl'), '--socket', sockets, '--json']
         self.samples, self.over, self.began = [], threading.Event(), time.monotonic()
+
+    def ask(self, what):
+        asked = subprocess.run([*self.command, what], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        return json.loads(asked.stdout) if asked.returncode == 0 else {}
 
     def run(self):
         while not self.over.wait(0.5):
-            asked = subprocess.run(self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-            if asked.returncode == 0:
-                self.samples.append((time.monotonic() - self.began, json.loads(asked.stdout)))
+            said = {**self.ask('scheduler'), **self.ask('list')}
+            if 'clients' in said:
+                self.samples.append((time.monotonic() - self.began, said))
 
 
 class Host:
@@ -141,8 +147,14 @@ class Guest(threading.Thread):
         self.ready.set()
 
     def check(self):
-        if self.process.wait() or 'killed' not in self.said or self.said['end'][1] or self.said['killed'][0]:
-            raise Failure(f'guest {self.name} did not do its work: {self.said}')
+        """When it has ended: that its data were right, and nothing was killed."""
+        status, wrong = self.process.wait(), self.said.get('end', [0, 0])[1]
+        if self.said.get('killed', [0])[0]:
+            raise Failure(f'in guest {self.name} a process was killed for lack of memory, see {self.log}')
+        if wrong:
+            raise Failure(f'guest {self.name} has had wrong data in {wrong} pages')
+        if status or 'end' not in self.said or 'killed' not in self.said:
+            raise Failure(f'guest {self.name} has not done its work, status {status}, see {self.log}')
 
 
 class Work:
@@ -160,7 +172,34 @@ class Work:
         subprocess.run([self.share / 'load', '--make', self.files / 'load', str(PEAK // 2)], check=True)
 
 
-def run_way(way, work, out):
+def attend(guests, tell):
+    """Until all have done their work; tells meanwhile what requests each has done."""
+    while waited := [guest for guest in guests if guest.is_alive()]:
+        for guest in waited:
+            guest.join(0.1)
+            if not guest.is_alive():
+                guest.check()
+        tell({guest.name: guest.requests for guest in guests})
+
+
+def check_sums(samples):
+    """No decision hands out more than there is. Guests begin with more, and one may take back what is in its balloon, of itself."""
+    samples = [said for said in samples if said.get('guests')]
+    least, before, known = None, None, {}
+    for said in samples:
+        each = {guest['name']: max(guest['has'], guest['goal']) for guest in said['guests']}
+        handed_out = sum(each.values()) + max(said['pool'], said['pool_has'])
+        taken = sum(max(guest['has'] - max(guest['goal'], known.get(guest['name'], 0)), 0) for guest in said['guests'])
+        if before is not None and handed_out > max(said['memory'], before) + taken:
+            raise Failure(f'tmemd has handed out {handed_out / (1 << 20):.1f} MiB, of {said["memory"] >> 20}')
+        if len(each) == len(samples[0]['guests']):      # nobody has left yet
+            least = min(handed_out, least or handed_out)
+        before, known = handed_out, each
+    if least is None or least > samples[0]['memory']:
+        raise Failure('guests and pool have never come down to the memory that there is')
+
+
+def run_way(way, work, out, tell=lambda requests: None):
     """Requests of each guest in each tick, and what tmemd said meanwhile, as (seconds, answer)."""
     (work.share / 'go').unlink(missing_ok=True)
     with Host(out, way, list(work.phases)) as host:
@@ -173,14 +212,14 @@ def run_way(way, work, out):
                     raise Failure(f'guest {guest.name} does not boot, see {guest.log}')
             began = time.monotonic()
             (work.share / 'go').touch()
-            for guest in guests:
-                guest.join()
-                guest.check()
+            attend(guests, tell)
         finally:
             for guest in guests:
                 guest.process.terminate()
                 guest.process.wait()
     samples = [(at + host.watch.began - began, said) for at, said in host.watch.samples] if host.watch else []
+    if way.balloon:
+        check_sums([said for at, said in samples if at >= 0])
     return {'requests': {guest.name: guest.requests for guest in guests}, 'samples': samples}
 
 
