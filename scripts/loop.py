@@ -239,17 +239,34 @@ def goal(said, name):
     return client(said, name)['memory_goal'] / (1 << 20)
 
 
-def plot(run, names, out, title):
-    """Memory of each guest over time, one above the other, the pool on top of them."""
-    rows = [[at, *[memory(said, name) for name in names], sum(client(said, name)['charged'] for name in names) / (1 << 20)]
-            for at, said in run['samples'] if at >= 0]
+def write_rows(run, names, out, title):
+    """Memory of each guest over time, and of the pool, one on top of the other: seconds and heights; the file with that."""
     data = out / f'{title}.dat'
     with open(data, 'w', encoding='utf-8') as lines:
-        for row in rows:
-            heights = [sum(row[1:nr + 1]) for nr in range(1, len(row))]
-            print(round(row[0], 2), *(round(height, 1) for height in heights), file=lines)
+        for at, said in run['samples']:
+            parts = [*[memory(said, name) for name in names], sum(client(said, name)['charged'] for name in names) / (1 << 20)]
+            heights = [sum(parts[:nr + 1]) for nr in range(len(parts))]
+            if at >= 0:
+                print(round(at, 2), *(round(height, 1) for height in heights), file=lines)
+    return data
+
+
+def gnuplot(script):
+    subprocess.run(['gnuplot'], input=script, text=True, check=True)
+
+
+def plot(run, names, out, title):
+    """An svg of all, one above the other, the pool on top of them."""
+    data = write_rows(run, names, out, title)
     layers = [f'"{data}" using 1:{nr + 1} with filledcurves x1 title "{what}"'
               for nr, what in reversed(list(enumerate([*names, 'pool'], 1)))]
-    script = (f'set terminal svg size 800,420 background "white"; set output "{out}/{title}.svg"; set xlabel "s"; set ylabel "MiB"\n'
-              f'set key outside; set yrange [0:*]; set style fill solid 0.7\nplot {", ".join(layers)}\n')
-    subprocess.run(['gnuplot'], input=script, text=True, check=True)
+    gnuplot(f'set terminal svg size 800,420 background "white"; set output "{out}/{title}.svg"; set xlabel "s"; set ylabel "MiB"\n'
+            f'set key outside; set yrange [0:*]; set style fill solid 0.7\nplot {", ".join(layers)}\n')
+
+
+def text_plot(run, names, out, title):
+    """A picture of letters: those of the guests, and p for the pool; none is on top of another one."""
+    data = write_rows(run, names, out, title)
+    letters = [f'"{data}" using 1:(${nr + 1}{f"-${nr}" if nr > 1 else ""}) with points pt "{what[0]}" notitle'
+               for nr, what in enumerate([*names, 'pool'], 1)]
+    gnuplot(f'set terminal dumb size 110,26; set yrange [0:*]\nplot {", ".join(letters)}\n')
