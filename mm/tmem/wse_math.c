@@ -17,6 +17,9 @@
 /* Waiting for memory for a hundredth of the time is too much */
 #define PRESSURE_MAX	10
 
+/* Bringing back so small a part of memory within the window is not */
+#define REFAULTS_MAX	32
+
 static u32 seen_all(const struct tmem_wse_input *in, int type)
 {
 	u32 all = 0;
@@ -120,15 +123,26 @@ static u32 confidence(const struct tmem_wse_input *in, u64 size)
 			 TMEM_WSE_WINDOW);
 }
 
+/* Somebody waits, and not for a few pages that were evicted by mistake */
+static bool hurts(const struct tmem_wse_input *in)
+{
+	return in->oom || (in->pressure >= PRESSURE_MAX &&
+			   in->absent.refaulted > in->total / REFAULTS_MAX);
+}
+
 static u64 target(const struct tmem_wse_input *in,
 		  const struct tmem_wse_estimate *est)
 {
 	u64 size = est->floor + est->resident + missing(in);
 	u64 want = size + div64_u64(size * in->margin, 100) + in->reserve;
 
-	/* It hurts, so whatever the estimate says, this is too little */
-	if (in->oom || (in->pressure >= PRESSURE_MAX && in->absent.refaulted))
-		want = max(want, in->total + in->total / 8);
+	/*
+	 * Whatever the estimate says, this is too little.  What is free has
+	 * come since then, as what is said here is of the past seconds.
+	 */
+	if (hurts(in))
+		want = max(want, in->total + in->total / 8 -
+				 min(in->free, in->total));
 	return clamp(want, in->min, max(in->min, in->max));
 }
 

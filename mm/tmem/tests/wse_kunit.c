@@ -121,12 +121,20 @@ static void pain(struct kunit *test)
 	/* who waits for memory but brings nothing back reads a stream */
 	in.pressure = 500;
 	KUNIT_EXPECT_EQ(test, judge(test, &in)->target, 4500);
-	in.absent.evicted = 10;
-	in.absent.refaulted = 10;
-	KUNIT_EXPECT_EQ(test, judge(test, &in)->target, 11250);
+	/* nor do a few pages matter that were evicted by mistake */
+	in.absent.evicted = 300;
+	in.absent.refaulted = 300;
+	KUNIT_EXPECT_EQ(test, judge(test, &in)->target, 4500);
+	in.absent.evicted = 400;
+	in.absent.refaulted = 400;
+	KUNIT_EXPECT_EQ(test, judge(test, &in)->target, 8250);
 	in.pressure = 0;
 	KUNIT_EXPECT_EQ(test, judge(test, &in)->target, 4500);
 	in.oom = true;
+	KUNIT_EXPECT_EQ(test, judge(test, &in)->target, 8250);
+	/* an eighth more than is in use, which is all of it by now */
+	in.lru[TMEM_WSE_ANON] += in.free;
+	in.free = 0;
 	KUNIT_EXPECT_EQ(test, judge(test, &in)->target, 11250);
 }
 
