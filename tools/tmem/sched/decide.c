@@ -181,10 +181,22 @@ static u64 committed(const struct sched_guest *guests, u32 nr)
 	return sum;
 }
 
-/* Small differences are left alone, unless there is too little already */
-static void step_down(struct sched_guest *g, u64 ms, bool tight)
+/* What is free, and what the pool can give up, is less than guests are to get */
+static bool is_awaited(const struct sched_guest *guests, u32 nr, u64 rest)
 {
-	u64 step = g->goal * SCHED_DOWN * ms / 100000;
+	const struct sched_guest *g;
+	u64 sum = 0;
+
+	for (g = guests; g < guests + nr; g++)
+		if (sched_is_free(g))
+			sum += minus(g->target, at_least(g->has, g->goal));
+	return sum > rest;
+}
+
+/* Small differences are left alone, unless there is too little already */
+static void step_down(struct sched_guest *g, u64 percent_ms, bool tight)
+{
+	u64 step = g->goal * percent_ms / 100000;
 
 	g->move = SCHED_STEADY_NOW;
 	if (g->target >= g->goal ||
@@ -276,6 +288,7 @@ void sched_decide(const struct sched_policy *policy, struct sched_host *host,
 {
 	u64 ms = host->last_ms ? host->now_ms - host->last_ms : 0;
 	u64 least = at_least(host->pool_least, host->pool_must), pool, aside, all;
+	u64 percent_ms, rest;
 	struct sched_guest *g;
 	bool enough;
 
@@ -294,12 +307,15 @@ void sched_decide(const struct sched_policy *policy, struct sched_host *host,
 	policy->divide(guests, nr, minus(host->memory, least + aside), ms);
 
 	all = committed(guests, nr);
+	rest = minus(host->memory, least);
+	percent_ms = ms * (is_awaited(guests, nr, minus(rest, all)) ?
+			   SCHED_DOWN_FAST : SCHED_DOWN);
 	for (g = guests; g < guests + nr; g++) {
 		if (!sched_is_free(g))
 			continue;
 		if (!enough && g->target <= g->least)
 			g->rule = SCHED_SCALED;
-		step_down(g, ms, all > minus(host->memory, least));
+		step_down(g, percent_ms, all > rest);
 	}
 	all = committed(guests, nr);
 	/* Of what is free, nothing is for those set aside, who have theirs */

@@ -27,6 +27,9 @@
 #define SCHED_DOWN	5U
 #endif
 
+/* Likewise, while another guest waits for it */
+#define SCHED_DOWN_FAST	25U
+
 /* A page that was brought back is a reason to have one more for about so long */
 #define SCHED_PROOF_MS	2048000U
 
@@ -70,7 +73,7 @@ enum sched_rule {
  * @SCHED_STEADY_NOW: it is there, or as good as
  * @SCHED_UP: at once
  * @SCHED_WAITS: up, when there is memory
- * @SCHED_DOWN_NOW: down, a step
+ * @SCHED_DOWN_NOW: down, a step, a larger one if others wait
  * @SCHED_MOVES: number of them, not one itself
  */
 enum sched_move {

@@ -160,7 +160,7 @@ static void decide(const char *policy)
 		       host.pool_must || !strcmp(policy, "static"));
 		/* No more than so much less in two seconds at most */
 		EXPECT(!sched_is_free(g) ||
-		       g->goal >= kept[i] - kept[i] * 2 * SCHED_DOWN / 100 - 1);
+		       g->goal >= kept[i] - kept[i] * 2 * SCHED_DOWN_FAST / 100 - 1);
 	}
 	if (!host.over)
 		EXPECT(targets + least <= host.memory);
@@ -207,6 +207,21 @@ static void test_idle(void)
 	models[0].needs = MIB(900);
 	go_on("demand", 1);
 	EXPECT(guests[0].goal >= MIB(880));
+}
+
+/* Down in no hurry, unless somebody waits for it */
+static void test_haste(void)
+{
+	begin(MIB(1024));
+	add(MIB(1024), 100, MIB(500));
+	add(MIB(1024), 100, MIB(500));
+	go_on("demand", 100);
+	models[0].needs = MIB(100);
+	go_on("demand", 4);
+	EXPECT(guests[0].goal >= MIB(390));
+	models[1].needs = MIB(850);
+	go_on("demand", 8);
+	EXPECT(guests[1].goal >= MIB(800));
 }
 
 static void test_steady(void)
@@ -552,6 +567,7 @@ static const struct {
 	void (*run)(void);
 } tests[] = {
 	{ "idle memory goes to the pool, and comes back", test_idle },
+	{ "no haste on the way down, but for others", test_haste },
 	{ "a steady load changes nothing", test_steady },
 	{ "proof", test_proof },
 	{ "a liar gains nothing", test_liar },
