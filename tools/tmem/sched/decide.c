@@ -24,6 +24,7 @@ const char * const sched_rule_names[SCHED_RULES] = {
 	[SCHED_SHARE] = "share",
 	[SCHED_PROVEN] = "proven",
 	[SCHED_KEPT] = "kept",
+	[SCHED_SPARE] = "spare",
 	[SCHED_SCARCE] = "scarce",
 	[SCHED_SCALED] = "scaled",
 };
@@ -38,6 +39,7 @@ const char * const sched_rule_texts[SCHED_RULES] = {
 	[SCHED_SHARE] = "the guest wants more than its share, and has not proven to need it",
 	[SCHED_PROVEN] = "so much above its share has the guest brought back",
 	[SCHED_KEPT] = "the guest has it, and nobody else has proven to need it",
+	[SCHED_SPARE] = "the guest has not proven to need it, but nobody uses it",
 	[SCHED_SCARCE] = "guests have proven to need more than there is",
 	[SCHED_SCALED] = "there is less than guests are to be sure of",
 };
@@ -304,7 +306,10 @@ void sched_decide(const struct sched_policy *policy, struct sched_host *host,
 	enough = set_shares(guests, nr,
 			    minus(host->memory, host->pool_least + aside));
 	host->scaled = !enough;
-	policy->divide(guests, nr, minus(host->memory, least + aside), ms);
+	rest = minus(host->memory, least + aside);
+	policy->divide(guests, nr, rest,
+		       minus(rest, minus(minus(host->pool_has, host->pool_free),
+					 least)), ms);
 
 	all = committed(guests, nr);
 	rest = minus(host->memory, least);

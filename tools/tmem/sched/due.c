@@ -16,7 +16,8 @@
  *		2. up to S;
  *		3. up to S + proof: what a guest brought back from the store
  *		   proves that it needs more than its share;
- *		4. up to what it has.
+ *		4. up to what it has;
+ *		5. up to all that it asks for, as far as the pool holds nothing.
  *		What nobody asks for, or proves to need, is for the pool.
  *
  * A is less than what shares are made of if the pool must keep more than it is
@@ -104,7 +105,7 @@ void sched_fill(struct sched_guest *guests, u32 nr, u64 amount)
 }
 
 static void fixed_parts(struct sched_guest *guests, u32 nr, u64 amount,
-			u64 ms __always_unused)
+			u64 unused __always_unused, u64 ms __always_unused)
 {
 	u64 sum = 0;
 	u32 i;
@@ -124,7 +125,7 @@ static void fixed_parts(struct sched_guest *guests, u32 nr, u64 amount,
 }
 
 static void proportional(struct sched_guest *guests, u32 nr, u64 amount,
-			 u64 ms __always_unused)
+			 u64 unused __always_unused, u64 ms __always_unused)
 {
 	u32 i;
 
@@ -184,15 +185,14 @@ static enum sched_rule why(const struct sched_guest *g, u64 want, u64 proven,
 	return g->proof ? SCHED_PROVEN : SCHED_SHARE;
 }
 
-static void demand(struct sched_guest *guests, u32 nr, u64 amount, u64 ms)
+/* What is proven, and what is not but had already */
+static void pour(struct sched_guest *guests, u32 nr, u64 amount, u64 ms)
 {
 	struct sched_guest *g, *end = guests + nr;
 	enum sched_rule rule;
-	u64 want;
 
 	for (g = guests; g < end; g++) {
-		want = wanted(g, &rule);
-		prove(g, want, ms);
+		prove(g, wanted(g, &rule), ms);
 		g->level = 0;
 		g->limit = at_most(g->share, at_least(g->floor, g->least));
 	}
@@ -211,11 +211,29 @@ static void demand(struct sched_guest *guests, u32 nr, u64 amount, u64 ms)
 		g->limit = at_most(wanted(g, &rule), g->has);
 	}
 	sched_fill(guests, nr, amount);
+}
+
+static void demand(struct sched_guest *guests, u32 nr, u64 amount, u64 unused,
+		   u64 ms)
+{
+	struct sched_guest *g, *end = guests + nr;
+	enum sched_rule rule;
+	u64 want;
+
+	pour(guests, nr, amount, ms);
 	for (g = guests; g < end; g++) {
-		if (!sched_is_free(g))
-			continue;
 		want = wanted(g, &rule);
-		g->rule = why(g, want, g->target, rule);
+		if (sched_is_free(g)) {
+			g->rule = why(g, want, g->target, rule);
+			g->target = g->level;
+		}
+		g->limit = want;
+	}
+	sched_fill(guests, nr, unused);
+	for (g = guests; g < end; g++) {
+		if (!sched_is_free(g) || g->level <= g->target)
+			continue;
+		g->rule = SCHED_SPARE;
 		g->target = g->level;
 	}
 }

@@ -187,6 +187,7 @@ static bool read_line(struct replay *r, struct json_object *line)
 	host->memory = bounded(pages(line, "memory"), SCHED_MAX);
 	host->pool_has = r->lines ? host->pool : pages(line, "pool_has");
 	host->pool_has = bounded(host->pool_has, SCHED_MAX);
+	host->pool_free = bounded(pages(line, "pool_free"), host->pool_has);
 	host->pool_least = bounded(pages(line, "pool_least"), SCHED_MAX);
 	host->pool_most = bounded(pages(line, "pool_most"), SCHED_MAX);
 	host->now_ms = now;

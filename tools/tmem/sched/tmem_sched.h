@@ -49,6 +49,7 @@
  * @SCHED_SHARE: it asks for more than its share, and has not proven that
  * @SCHED_PROVEN: as far above its share as it has proven
  * @SCHED_KEPT: more than is proven, but it has it, and nobody else proves more
+ * @SCHED_SPARE: more than is proven, of what nobody uses
  * @SCHED_SCARCE: there is not enough for what guests have proven
  * @SCHED_SCALED: there is not enough for what guests are to be sure of
  * @SCHED_RULES: number of them, not one itself
@@ -63,6 +64,7 @@ enum sched_rule {
 	SCHED_SHARE,
 	SCHED_PROVEN,
 	SCHED_KEPT,
+	SCHED_SPARE,
 	SCHED_SCARCE,
 	SCHED_SCALED,
 	SCHED_RULES
@@ -165,6 +167,7 @@ struct sched_guest {
  * What is known:
  * @memory: for guests and pool together
  * @pool_has: what the pool has at present
+ * @pool_free: of that, holds nothing
  * @pool_least: what it is to be sure of
  * @pool_must: what it cannot be without at present, as it must keep that
  * @pool_most: what it cannot exceed
@@ -183,6 +186,7 @@ struct sched_guest {
 struct sched_host {
 	u64 memory;
 	u64 pool_has;
+	u64 pool_free;
 	u64 pool_least;
 	u64 pool_must;
 	u64 pool_most;
@@ -201,12 +205,13 @@ struct sched_host {
  * struct sched_policy - a way to decide
  * @name: what users call it
  * @divide: sets target and rule of guests that are movable and not fixed; their
- *	targets come to @amount at most.  @share and @want are set; @ms have
- *	passed since the decision before.
+ *	targets come to @amount at most.  The pool uses what is beyond @unused of
+ *	that.  @share and @want are set; @ms have passed since the decision before.
  */
 struct sched_policy {
 	const char *name;
-	void (*divide)(struct sched_guest *guests, u32 nr, u64 amount, u64 ms);
+	void (*divide)(struct sched_guest *guests, u32 nr, u64 amount,
+		       u64 unused, u64 ms);
 };
 
 extern const struct sched_policy sched_policies[];

@@ -159,6 +159,7 @@ static void look_all(u64 now_ms)
 	pool_look(&size);
 	host->memory = pages_of(options.memory);
 	host->pool_has = pages_of(size.size);
+	host->pool_free = stats.free;
 	host->pool_least = pages_of(options.size);
 	host->pool_must = pages_of(size.metadata) + stats.object_frames +
 			  stats.persistent;
@@ -439,6 +440,7 @@ static void add_host(struct json_object *answer)
 	add_pages(answer, "memory", host->memory);
 	add_pages(answer, "pool", host->pool);
 	add_pages(answer, "pool_has", host->pool_has);
+	add_pages(answer, "pool_free", host->pool_free);
 	add_pages(answer, "pool_least", host->pool_least);
 	add_pages(answer, "pool_must", host->pool_must);
 	add_pages(answer, "pool_most", host->pool_most);

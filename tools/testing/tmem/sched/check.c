@@ -72,6 +72,7 @@ struct model {
 static struct sched_guest guests[MOST_GUESTS];
 static struct model models[MOST_GUESTS];
 static struct sched_host host;
+static u64 pool_uses;		/* of what it has; the rest of that is free */
 static u32 nr;
 
 #define BEYOND	MIB(3)
@@ -83,6 +84,7 @@ static void begin(u64 memory)
 	host = (struct sched_host){ .memory = memory, .pool_least = MIB(8),
 				    .pool_has = MIB(8), .pool_most = memory,
 				    .now_ms = 1000 };
+	pool_uses = ~0ULL;
 	nr = 0;
 }
 
@@ -140,6 +142,7 @@ static u64 handed_out(void)
 static void decide(const char *policy)
 {
 	u64 least = more(host.pool_least, host.pool_must);
+	u64 used = less(pool_uses, host.pool_has);
 	u64 pool = more(host.pool_has, least), targets = 0, kept[MOST_GUESTS];
 	bool was_within = handed_out() + pool <= host.memory;
 	u32 i;
@@ -148,6 +151,7 @@ static void decide(const char *policy)
 		kept[i] = guests[i].goal;
 		look(&guests[i], &models[i]);
 	}
+	host.pool_free = host.pool_has - used;
 	sched_decide(sched_policy(policy), &host, guests, nr);
 	for (i = 0; i < nr; i++) {
 		struct sched_guest *g = &guests[i];
@@ -256,6 +260,29 @@ static void test_proof(void)
 	go_on("demand", 100);
 	EXPECT(near(guests[0].goal, MIB(600)));
 	EXPECT(near(guests[1].goal, MIB(200)));
+}
+
+/* What nobody uses is for who asks for it, until somebody does */
+static void test_spare(void)
+{
+	begin(MIB(1024));
+	add(MIB(1024), 100, MIB(200));
+	add(MIB(1024), 100, MIB(200));
+	go_on("demand", 100);
+	models[0].says = MIB(1024);
+	go_on("demand", 20);
+	EXPECT(guests[0].goal <= guests[0].share);
+	EXPECT_EQ(guests[0].rule, SCHED_SHARE);
+	pool_uses = MIB(100);
+	host.now_ms += 1000;
+	decide("demand");
+	EXPECT_EQ(guests[0].rule, SCHED_SPARE);
+	go_on("demand", 4);
+	EXPECT(near(guests[0].goal, MIB(1024 - 200 - 100)));
+	models[1].needs = MIB(600);
+	go_on("demand", 60);
+	EXPECT(guests[1].goal >= MIB(500));
+	EXPECT(guests[0].goal <= guests[0].share);
 }
 
 static void lie(bool lies, u64 *liar, u64 *honest)
@@ -521,6 +548,7 @@ static void test_random(void)
 
 	for (round = 0; round < ROUNDS && failures < 20; round++) {
 		random_guests();
+		pool_uses = below(host.memory);
 		go_on(sched_policies[round % sched_nr_policies].name, 20);
 		check_weight(below(nr));
 		for (i = 0; i < nr; i++)
@@ -570,6 +598,7 @@ static const struct {
 	{ "no haste on the way down, but for others", test_haste },
 	{ "a steady load changes nothing", test_steady },
 	{ "proof", test_proof },
+	{ "what nobody uses", test_spare },
 	{ "a liar gains nothing", test_liar },
 	{ "no report", test_silent },
 	{ "least and most", test_limits },

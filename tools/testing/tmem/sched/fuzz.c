@@ -82,6 +82,7 @@ static void decide(struct sched_host *host, struct sched_guest *guests)
 	u32 i;
 
 	host->pool_has = pages();
+	host->pool_free = pages();
 	host->pool_least = pages();
 	host->pool_must = pages();
 	host->pool_most = pages();
