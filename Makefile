@@ -42,7 +42,7 @@ bench-store: ## what an operation of the page store costs, beside memcpy and mem
 bench-xen: ## what a hypercall of Xen's costs beside the store alone, in instructions (half a minute): build/bench-xen/
 	@scripts/bench-xen
 
-bench-loop: ## what it is worth that memory follows the loads of guests, by balloons and a pool (an hour or two): build/bench-loop/
+bench-loop: ## what it is worth that memory follows the loads of guests, by balloons and a pool (some hours): build/bench-loop/
 	@scripts/bench-loop
 
 bench-wse: ## how right the working-set estimator is, and what it costs (an hour): build/bench-wse/

@@ -11,7 +11,7 @@ import os
 import loop
 from loop import NAMES, TICK, TOTAL, work_of
 
-SECONDS, ROUNDS = 7, 2      # of a turn; in which each guest has a turn
+SECONDS, ROUNDS = 12, 2     # of a turn; in which each guest has a turn
 WAYS = ('fixed', 'balloons', 'pool', 'loop')
 
 

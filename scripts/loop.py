@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Guests whose loads rise and fall, and which have less memory than all of them would need at their peaks.
 
-Five ways to give it to them: each a fixed part; balloons, moved by tmemd; small guests and a pool; balloons and a pool, the
-whole loop; and, for comparison, more than any of them needs.
+Ways to give it to them: each a fixed part; balloons, moved by tmemd; small guests and a pool; balloons and a pool, the
+whole loop; and, for comparison, more than any of them needs, and an oracle, who moves balloons and knows all loads beforehand.
 """
 
 import json
@@ -25,26 +25,34 @@ WHOLE = PEAK + 2 * SYSTEM       # MiB: a guest that lacks nothing
 SMALL = 56                      # MiB: a guest that has a pool for the rest
 NAMES = 'abcd'                  # of four guests
 TOTAL = (PEAK + SYSTEM) * len(NAMES) * 6 // 10      # MiB that these have together: 60 % of the sum of their peaks
-HIGH, LOW = f'{PEAK}:2000', f'{REST}:20000'         # how much of it in use, microseconds that a request thinks
-NO_POOL = 'for f in hcache hswap; do echo 0 >/sys/kernel/mm/tmem/$f/enabled; done'
+HIGH, LOW = f'{PEAK}:500', f'{REST}:20000'          # how much of it in use, microseconds that a request thinks
+IOPS = 3000                     # of each guest's disks
+SWAPS = 'echo 150 >/proc/sys/vm/swappiness; '       # where swap is in memory, as the kernel's documentation has it
+SOME = 'echo 4096 >/sys/kernel/mm/tmem/hswap/limit' # pages: for what nobody has used for long there is the disk
 
 
 class Way:
-    """How guests get memory: MiB of each; arguments of tmemd, or None; what a guest does first; whether balloons move."""
+    """How guests get memory: MiB of each; arguments of tmemd, or None; what a guest does first; whether balloons move, and an
+    oracle moves them."""
 
-    def __init__(self, name, about, mem, daemon=None, first='', balloon=False):
-        self.name, self.about, self.mem, self.daemon, self.first, self.balloon = name, about, mem, daemon, first, balloon
+    def __init__(self, name, about, mem, daemon=None, first='', balloon=False, oracle=False):
+        self.name, self.about, self.mem, self.daemon = name, about, mem, daemon
+        self.first, self.balloon, self.oracle = first, balloon, oracle
 
 
 def ways(nr, total):
     """Those of so many guests, which have so many MiB together, the pool's included."""
     rest = total - SMALL * nr
-    moved = ['--memory', f'{total}M', '--size', '8M', '--max-size', f'{total}M']
+    # Guests prove by what they bring back, or would, that they need memory; so there is a pool in any case, a tiny one
+    moved = ['--memory', f'{total}M', '--size', '8M']
     every = [Way('enough', f'each guest has {WHOLE} MiB', WHOLE),
              Way('fixed', f'each guest has {total // nr} MiB', total // nr),
-             Way('pool', f'each guest has {SMALL} MiB, and all have a pool of {rest} MiB', SMALL, ['--size', f'{rest}M']),
-             Way('balloons', f'{total} MiB for all, moved by balloons', WHOLE, moved, NO_POOL, True),
-             Way('loop', f'{total} MiB for all, by balloons and a pool', WHOLE, moved, '', True)]
+             Way('pool', f'each guest has {SMALL} MiB, and all have a pool of {rest} MiB', SMALL, ['--size', f'{rest}M'], SWAPS),
+             Way('oracle', f'{total} MiB for all, moved by who knows all loads', WHOLE, ['--size', '8M', '--max-size', '8M'],
+                 balloon=True, oracle=True),
+             Way('balloons', f'{total} MiB for all, moved by balloons', WHOLE, [*moved, '--max-size', '8M'], balloon=True),
+             Way('loop', f'{total} MiB for all, by balloons and a pool', WHOLE, [*moved, '--max-size', f'{total}M'], SWAPS + SOME,
+                 True)]
     return {way.name: way for way in every}
 
 
@@ -113,6 +121,10 @@ class Host:
             self.daemon.terminate()
             self.daemon.wait()
 
+    def set(self, name, mib):
+        subprocess.run([store.build('tmemctl'), '--socket', self.sockets, 'set', name, f'memory={mib}M'], check=True,
+                       stdout=subprocess.DEVNULL)
+
     def arguments(self, name):
         if not self.daemon:
             return ['--transport', 'none']
@@ -160,7 +172,7 @@ class Guest(threading.Thread):
 class Work:
     """What the guests have to do: phases of each, as guest/load.c takes them."""
 
-    def __init__(self, out, phases, iops=5000):
+    def __init__(self, out, phases, iops=IOPS):
         self.phases, self.iops = phases, iops
         self.length = max(sum(float(phase.split(':')[0]) for phase in each.split()) for each in phases.values())
         self.share, self.files = out / 'share', out / 'files'
@@ -199,11 +211,38 @@ def check_sums(samples):
         raise Failure('guests and pool have never come down to the memory that there is')
 
 
+class Oracle(threading.Thread):
+    """Gives each guest what its load is about to use, and its part of what is left, when that changes."""
+
+    def __init__(self, host, phases):
+        super().__init__(daemon=True)
+        self.host, self.over = host, threading.Event()
+        self.changes = {}           # second -> guest -> MiB
+        for name, each in phases.items():
+            at = 0
+            for phase in each.split():
+                seconds, mib, _ = phase.split(':')
+                self.changes.setdefault(at, {})[name] = int(mib)
+                at += float(seconds)
+
+    def run(self):
+        began, loads = time.monotonic(), {}
+        for at in sorted(self.changes):
+            if self.over.wait(max(0, began + at - time.monotonic())):
+                return
+            loads |= self.changes[at]
+            spare = (TOTAL - sum(loads.values())) // len(loads)
+            # First those who give
+            for name in sorted(loads, key=loads.get):
+                self.host.set(name, min(loads[name] + spare, WHOLE))
+
+
 def run_way(way, work, out, tell=lambda requests: None):
     """Requests of each guest in each tick, and what tmemd said meanwhile, as (seconds, answer)."""
     (work.share / 'go').unlink(missing_ok=True)
     with Host(out, way, list(work.phases)) as host:
         guests = [Guest(host, name, work, out) for name in work.phases]
+        oracle = Oracle(host, work.phases)
         try:
             for guest in guests:
                 guest.start()
@@ -212,13 +251,16 @@ def run_way(way, work, out, tell=lambda requests: None):
                     raise Failure(f'guest {guest.name} does not boot, see {guest.log}')
             began = time.monotonic()
             (work.share / 'go').touch()
+            if way.oracle:
+                oracle.start()
             attend(guests, tell)
         finally:
+            oracle.over.set()
             for guest in guests:
                 guest.process.terminate()
                 guest.process.wait()
     samples = [(at + host.watch.began - began, said) for at, said in host.watch.samples] if host.watch else []
-    if way.balloon:
+    if way.balloon and not way.oracle:
         check_sums([said for at, said in samples if at >= 0])
     return {'requests': {guest.name: guest.requests for guest in guests}, 'samples': samples}
 
