@@ -18,6 +18,9 @@
 #define MAX_WEIGHT	1000000
 #define MAX_SECONDS	86400
 
+/* With less than so many pages dom0 cannot go on; libxl says so, too */
+#define LEAST_DOM0	((128ULL << 20) / PAGE)
+
 /**
  * refuse() - say why something cannot be done
  * @q: the request
@@ -205,11 +208,30 @@ static int change_client(struct asked *q, const char *name,
 	return err;
 }
 
+/* May a domain be asked to keep so much?  0 is all; out: what that comes to */
+static int check_memory(struct asked *q, domid_t domid,
+			struct domain_memory *memory, uint64_t *pages)
+{
+	int err = memory_look(domid, memory);
+
+	if (err)
+		return err;
+	if (!memory->target)
+		return refuse(q, ENOENT,
+			      "xenstore has no target for this domain's memory");
+	if (!*pages || *pages > memory->all)
+		*pages = memory->all;
+	if (!domid && *pages < LEAST_DOM0)
+		return refuse(q, EINVAL, "dom0 needs 128 MiB at least");
+	return 0;
+}
+
 static int do_set(struct asked *q)
 {
 	struct xen_tmem_client was = { .cap = UINT64_MAX };
 	struct xen_tmem_control op = { 0 };
-	uint64_t min, cap, memory = 0;
+	uint64_t min, cap, pages = 0;
+	struct domain_memory memory;
 	const char *name;
 	int err, there;
 
@@ -224,16 +246,17 @@ static int do_set(struct asked *q)
 	cap = op.u.set.what & XEN_TMEM_SET_CAP ? op.u.set.cap : was.cap;
 	if (min > cap)
 		return refuse(q, EINVAL, "min is more than cap");
-	there = find_size(q, "memory", MOST_PAGES, &memory);
+	there = find_size(q, "memory", MOST_PAGES, &pages);
 	if (there > 0)
-		err = memory_check(q, op.domid, memory, &memory);
+		err = check_memory(q, op.domid, &memory, &pages);
 	if (err == -ESRCH)
 		return refuse(q, ENOENT, "no client is called %.40s", name);
 	if (there < 0 || err)
 		return there < 0 ? there : err;
 	err = change_client(q, name, &op);
-	if (!err && there)
-		err = memory_set(q, op.domid, memory);
+	if (!err && there && !memory_set(op.domid, &memory, pages))
+		err = refuse(q, EIO, "xenstore does not take it: %s",
+			     strerror(errno));
 	return err ? err : answer_changed(q, name, op.domid);
 }
 

@@ -70,6 +70,8 @@ void *xen_buffer(size_t pages);
 int xen_info(struct xen_tmem_info *info);
 int xen_call(struct xen_tmem_control *op);
 int xen_pages(unsigned int what, domid_t domid, uint64_t *pages);
+int client_list(domid_t from, size_t most, struct xen_tmem_client **all,
+		size_t *nr);
 
 /* xen_names.c: what xenstore tells of domains */
 
@@ -96,14 +98,11 @@ struct domain_memory {
 };
 
 int memory_look(domid_t domid, struct domain_memory *out);
-int memory_check(struct asked *q, domid_t domid, uint64_t pages,
-		 uint64_t *target);
-int memory_set(struct asked *q, domid_t domid, uint64_t target);
+bool memory_set(domid_t domid, const struct domain_memory *memory,
+		uint64_t pages);
 
 /* xen_report.c: how things are */
 
-int client_list(domid_t from, size_t most, struct xen_tmem_client **all,
-		size_t *nr);
 struct shared_list;
 struct json_object *client_report(const struct xen_tmem_info *info,
 				  const struct xen_tmem_client *c,

@@ -5,6 +5,7 @@
  * What comes back is looked at here, before anybody believes it.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <xencall.h>
 
@@ -12,6 +13,10 @@
 #include "xen.h"
 
 #define MOST_POLICIES	64
+
+/* Clients that one call tells of */
+#define LIST_PAGES	4
+#define LIST_ROOM	(LIST_PAGES * PAGE / sizeof(struct xen_tmem_client))
 
 static xencall_handle *calls;
 static struct xen_tmem_control *buffer;
@@ -112,5 +117,66 @@ int xen_info(struct xen_tmem_info *info)
 	    info->nr_policies > MOST_POLICIES ||
 	    info->policy >= info->nr_policies)
 		return -EBADMSG;
+	return 0;
+}
+
+/* Clients from @from on.  Returns how many, or a negative error number. */
+static int list_some(domid_t from, uint32_t room, struct xen_tmem_client *all)
+{
+	struct xen_tmem_control op = { .op = XEN_TMEM_LIST, .domid = from };
+	static struct xen_tmem_client *buffer;
+	uint32_t i;
+	int err;
+
+	if (!buffer)
+		buffer = xen_buffer(LIST_PAGES);
+	if (!buffer)
+		return -ENOMEM;
+	op.u.list.nr = room;
+	set_xen_guest_handle(op.u.list.clients, buffer);
+	err = xen_call(&op);
+	if (err)
+		return err;
+	if (op.u.list.nr > room)
+		return -EBADMSG;
+	memcpy(all, buffer, op.u.list.nr * sizeof(*all));
+	/* In their order, or else there would be no end to it */
+	for (i = 0; i < op.u.list.nr; from = all[i++].domid + 1)
+		if (all[i].domid < from ||
+		    all[i].domid >= DOMID_FIRST_RESERVED)
+			return -EBADMSG;
+	return op.u.list.nr;
+}
+
+/**
+ * client_list() - the clients that there are
+ * @from: number of the first domain that may be one
+ * @most: how many are wanted at most
+ * @all: out: the clients, by their numbers, for free()
+ * @nr: out: how many
+ *
+ * Return: 0 or a negative error number, and then nothing is out
+ */
+int client_list(domid_t from, size_t most, struct xen_tmem_client **all,
+		size_t *nr)
+{
+	size_t room = most < LIST_ROOM ? most : LIST_ROOM;
+	struct xen_tmem_client *list = NULL, *more;
+	int got;
+
+	*nr = 0;
+	do {
+		more = realloc(list, (*nr + room) * sizeof(*list));
+		got = more ? list_some(from, room, more + *nr) : -ENOMEM;
+		list = more ? more : list;
+		if (got < 0) {
+			free(list);
+			return got;
+		}
+		*nr += got;
+		if (got)
+			from = list[*nr - 1].domid + 1;
+	} while (got && *nr < most);
+	*all = list;
 	return 0;
 }

@@ -20,9 +20,6 @@
 /* What the toolstack grants a domain beyond its memory */
 #define EXTRA_PAGES	(1024 * KIB / PAGE)
 
-/* With less than so many pages dom0 cannot go on; libxl says so, too */
-#define LEAST_DOM0	((128ULL << 20) / PAGE)
-
 /* In pages; 0 if it is not there, or nonsense */
 static uint64_t pages_read(domid_t domid, const char *name)
 {
@@ -73,48 +70,20 @@ int memory_look(domid_t domid, struct domain_memory *out)
 }
 
 /**
- * memory_check() - may a domain be asked to keep so much?
- * @q: the request
- * @domid: the domain
- * @pages: so much; 0: all
- * @target: out: what to tell it, in pages
- *
- * Return: 0 or a negative error number
- */
-int memory_check(struct asked *q, domid_t domid, uint64_t pages,
-		 uint64_t *target)
-{
-	struct domain_memory memory;
-	int err = memory_look(domid, &memory);
-
-	if (err)
-		return err;
-	if (!memory.target)
-		return refuse(q, ENOENT,
-			      "xenstore has no target for this domain's memory");
-	*target = pages && pages < memory.all ? pages : memory.all;
-	if (!domid && *target < LEAST_DOM0)
-		return refuse(q, EINVAL, "dom0 needs 128 MiB at least");
-	*target -= *target > memory.video ? memory.video : 0;
-	return 0;
-}
-
-/**
  * memory_set() - ask a domain to keep so much
- * @q: the request
  * @domid: the domain
- * @target: in pages, of memory_check()
+ * @memory: of it, of memory_look()
+ * @pages: what it is to have in all
  *
- * Return: 0 or a negative error number
+ * Return: false if xenstore does not take it, with errno set
  */
-int memory_set(struct asked *q, domid_t domid, uint64_t target)
+bool memory_set(domid_t domid, const struct domain_memory *memory,
+		uint64_t pages)
 {
 	char text[32];
 
+	pages -= pages > memory->video ? memory->video : 0;
 	snprintf(text, sizeof(text), "%llu",
-		 (unsigned long long)(target * (PAGE / KIB)));
-	if (domain_write(domid, "memory/target", text))
-		return 0;
-	return refuse(q, EIO, "xenstore does not take it: %s",
-		      strerror(errno));
+		 (unsigned long long)(pages * (PAGE / KIB)));
+	return domain_write(domid, "memory/target", text);
 }
