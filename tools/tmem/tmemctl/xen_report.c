@@ -10,33 +10,10 @@
 #include <string.h>
 #include <tmem_env.h>
 
+#include "../json.h"
 #include "policy.h"
 #include "xen_abi.h"
 #include "xen.h"
-
-static void add_number(struct json_object *to, const char *name,
-		       uint64_t number)
-{
-	json_object_object_add(to, name, json_object_new_uint64(number));
-}
-
-/* A number that cannot be, such as "no limit", is as large as can be told */
-static void add_pages(struct json_object *to, const char *name, uint64_t pages)
-{
-	add_number(to, name, pages > INT64_MAX >> PAGE_SHIFT ?
-		   INT64_MAX & ~(PAGE - 1) : pages << PAGE_SHIFT);
-}
-
-static void add_bool(struct json_object *to, const char *name, bool is)
-{
-	json_object_object_add(to, name, json_object_new_boolean(is));
-}
-
-static void add_text(struct json_object *to, const char *name,
-		     const char *text)
-{
-	json_object_object_add(to, name, json_object_new_string(text));
-}
 
 /* ---- clients ---- */
 

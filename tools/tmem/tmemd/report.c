@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "../json.h"
 #include "control.h"
 #include "history.h"
-#include "json.h"
 #include "policy.h"
 #include "pool.h"
 #include "schedule.h"
@@ -84,25 +84,6 @@ static struct json_object *refusals(const struct tstore_client_stats *stats)
 	return all;
 }
 
-/* What it said of its own memory */
-static struct json_object *said(const struct tmem_report *report)
-{
-	struct json_object *all = json_object_new_object();
-
-	add_pages(all, "total", report->total);
-	add_pages(all, "floor", report->floor);
-	add_pages(all, "estimate", report->estimate);
-	add_pages(all, "target", report->target);
-	add_pages(all, "grant", report->grant);
-	add_number(all, "misses_per_second", report->misses);
-	add_number(all, "pressure_per_mille", report->pressure);
-	add_number(all, "confidence_percent", report->confidence);
-	add_text(all, "moved_by",
-		 report->flags == TMEM_REPORT_HOST ? "host" :
-		 report->flags == TMEM_REPORT_SELF ? "self" : "nobody");
-	return all;
-}
-
 /* What the scheduler may do with its memory, and does */
 static void add_scheduled(struct json_object *all, const struct client *c)
 {
@@ -145,7 +126,8 @@ struct json_object *report_client(const struct client *c)
 	add_number(all, "charged", stats.bytes);
 	add_pages(all, "target", stats.target);
 	if (stats.report.total)
-		json_object_object_add(all, "report", said(&stats.report));
+		json_object_object_add(all, "report",
+				       report_object(&stats.report));
 	add_number(all, "evicted", stats.evicted);
 	add_number(all, "memory", balloon_memory(c, &resident));
 	add_number(all, "memory_goal", c->state->memory);

@@ -16,9 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../json.h"
 #include "history.h"
-#include "json.h"
 #include "pool.h"
+#include "record.h"
 #include "schedule.h"
 #include "worker.h"
 
@@ -390,65 +391,24 @@ struct json_object *schedule_client(const struct client *c)
 	if (!g)
 		return NULL;
 	all = json_object_new_object();
-	add_pages(all, "has", g->has);
-	add_pages(all, "goal", g->goal);
-	add_pages(all, "target", g->target);
-	add_pages(all, "share", g->share);
-	add_pages(all, "want", g->want);
-	add_pages(all, "floor", g->floor);
-	add_pages(all, "proof", g->proof);
-	add_pages(all, "beyond", g->beyond);
+	record_decision(all, g);
 	add_number(all, "back_pages", schedule.known[c - clients].back);
-	add_text(all, "rule", sched_rule_names[g->rule]);
-	add_text(all, "move", sched_move_names[g->move]);
-	add_bool(all, "stuck", g->stuck);
-	add_bool(all, "refused", g->refuse);
 	return all;
 }
 
-/* What a decision is made of, beside what a client's own words are */
 static struct json_object *schedule_input(const struct client *c)
 {
-	const struct sched_guest *g = schedule_guest(c);
-	struct json_object *all = schedule_client(c);
+	struct json_object *all = record_guest(c->state->name,
+					       schedule_guest(c));
 
-	add_text(all, "name", c->state->name);
-	add_number(all, "weight", g->weight);
-	add_pages(all, "total", g->total);
-	add_pages(all, "least", g->least);
-	add_pages(all, "most", g->most);
-	add_pages(all, "fixed", g->fixed);
-	add_bool(all, "movable", g->movable);
-	add_pages(all, "persistent", g->persistent);
-	add_pages(all, "takes", g->takes);
-	add_pages(all, "report_total", g->report.total);
-	add_pages(all, "report_floor", g->report.floor);
-	add_pages(all, "report_estimate", g->report.estimate);
-	add_pages(all, "report_target", g->report.target);
-	add_number(all, "report_misses", g->report.misses);
-	add_number(all, "report_pressure", g->report.pressure);
-	add_number(all, "report_confidence", g->report.confidence);
-	add_number(all, "report_ms", g->report_ms);
+	add_number(all, "back_pages", schedule.known[c - clients].back);
 	return all;
 }
 
 static void add_host(struct json_object *answer)
 {
-	const struct sched_host *host = &schedule.host;
-
-	add_text(answer, "scheduler", schedule.policy->name);
-	add_pages(answer, "memory", host->memory);
-	add_pages(answer, "pool", host->pool);
-	add_pages(answer, "pool_has", host->pool_has);
-	add_pages(answer, "pool_free", host->pool_free);
-	add_pages(answer, "pool_least", host->pool_least);
-	add_pages(answer, "pool_must", host->pool_must);
-	add_pages(answer, "pool_most", host->pool_most);
-	add_bool(answer, "scaled", host->scaled);
-	add_bool(answer, "short", host->is_short);
-	add_bool(answer, "over", host->over);
+	record_host(answer, schedule.policy, &schedule.host);
 	add_number(answer, "decisions", schedule.decisions);
-	add_number(answer, "now_ms", host->now_ms);
 }
 
 /**

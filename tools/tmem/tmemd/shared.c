@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../json.h"
 #include "../uuid.h"
 #include "control.h"
-#include "json.h"
 #include "worker.h"
 
 static struct shared_state *find(struct client *c, const u64 *uuid)
