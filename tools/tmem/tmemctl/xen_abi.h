@@ -18,7 +18,7 @@
 #define TMEM_CONTROL               0 /* struct xen_tmem_control, privileged */
 
 /* TMEM_CONTROL: for the toolstack.  Anything that is not used is zero. */
-#define XEN_TMEM_CONTROL_VERSION   4
+#define XEN_TMEM_CONTROL_VERSION   5
 
 #define XEN_TMEM_INFO              1 /* u.info */
 #define XEN_TMEM_LIST              2 /* u.list, of clients from domid on, or some */
@@ -67,10 +67,24 @@ struct xen_tmem_info {
     uint32_t nr_policies;
 };
 
+/* What a client said last of its memory, by REPORT; zero: nothing so far */
+struct xen_tmem_report {
+    uint64_aligned_t total;       /* pages, as the rest */
+    uint64_aligned_t floor;
+    uint64_aligned_t estimate;
+    uint64_aligned_t target;
+    uint64_aligned_t misses;      /* a second */
+    uint64_aligned_t grant;       /* the answer */
+    uint32_t pressure;            /* per mille */
+    uint32_t confidence;          /* percent */
+    uint32_t flags;               /* TMEM_REPORT_* of version 2 */
+    uint32_t pad;
+};
+
 struct xen_tmem_client {
     domid_t domid;
     uint8_t frozen;
-    uint8_t pad;
+    uint8_t refuse;
     uint32_t weight;
     uint64_aligned_t min;         /* pages, as the rest */
     uint64_aligned_t cap;
@@ -91,6 +105,11 @@ struct xen_tmem_client {
     uint64_aligned_t gets;        /* that were asked for */
     uint64_aligned_t hits;
     uint64_aligned_t flushed;
+    uint64_aligned_t loaded;      /* of the hits, those that had to stay */
+    uint64_aligned_t found;       /* the others, and those that room for all
+                                     would have made; an estimate */
+    uint64_aligned_t reports;     /* REPORTs that were listened to */
+    struct xen_tmem_report report;
 };
 typedef struct xen_tmem_client xen_tmem_client_t;
 DEFINE_XEN_GUEST_HANDLE(xen_tmem_client_t);
@@ -131,6 +150,8 @@ DEFINE_XEN_GUEST_HANDLE(xen_tmem_event_t);
 #define XEN_TMEM_SET_WEIGHT       (1u << 2)
 #define XEN_TMEM_SET_HSWAP        (1u << 3)
 #define XEN_TMEM_SET_FROZEN       (1u << 4)
+#define XEN_TMEM_SET_REFUSE       (1u << 5)
+#define XEN_TMEM_SET_GRANT        (1u << 6)
 
 struct xen_tmem_control {
     uint32_t cmd;
@@ -152,7 +173,9 @@ struct xen_tmem_control {
             uint64_aligned_t cap;
             uint64_aligned_t hswap;
             uint8_t frozen;
-            uint8_t pad[7];
+            uint8_t refuse;     /* puts that must stay */
+            uint8_t pad[6];
+            uint64_aligned_t grant; /* what REPORTs are answered; 0: what they ask */
         } set;
         struct {
             uint64_aligned_t nr;                       /* in */
@@ -195,7 +218,7 @@ typedef struct xen_tmem_control xen_tmem_control_t;
 DEFINE_XEN_GUEST_HANDLE(xen_tmem_control_t);
 
 _Static_assert(sizeof(struct xen_tmem_info) == 160, "size of info");
-_Static_assert(sizeof(struct xen_tmem_client) == 152, "size of client");
+_Static_assert(sizeof(struct xen_tmem_client) == 240, "size of client");
 _Static_assert(sizeof(struct xen_tmem_event) == 56, "size of event");
 _Static_assert(sizeof(struct xen_tmem_shared) == 32, "size of shared");
 _Static_assert(sizeof(struct xen_tmem_control) == 176, "size of control");

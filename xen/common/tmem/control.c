@@ -38,7 +38,22 @@ static void client_counts(const struct domain *d, const struct tmem_domain *t,
         info->gets += ACCESS_ONCE(counts->gets);
         info->hits += ACCESS_ONCE(counts->hits);
         info->flushed += ACCESS_ONCE(counts->flushed);
+        info->loaded += ACCESS_ONCE(counts->loaded);
     }
+}
+
+static void client_report(const struct tmem_report *from,
+                          struct xen_tmem_report *to)
+{
+    to->total = from->total;
+    to->floor = from->floor;
+    to->estimate = from->estimate;
+    to->target = from->target;
+    to->misses = from->misses;
+    to->grant = from->grant;
+    to->pressure = from->pressure;
+    to->confidence = from->confidence;
+    to->flags = from->flags;
 }
 
 static void client_info(const struct domain *d, struct tmem_domain *t,
@@ -50,6 +65,7 @@ static void client_info(const struct domain *d, struct tmem_domain *t,
     memset(info, 0, sizeof(*info));
     info->domid = d->domain_id;
     info->frozen = t->frozen;
+    info->refuse = t->refuse;
     info->weight = t->weight;
     info->min = t->min;
     info->cap = t->cap;
@@ -62,6 +78,9 @@ static void client_info(const struct domain *d, struct tmem_domain *t,
     info->reject_full = st.reject_full;
     info->reject_limit = st.reject_limit;
     info->reject_frozen = st.reject_frozen;
+    info->found = st.found;
+    info->reports = st.reports;
+    client_report(&st.report, &info->report);
     client_counts(d, t, info);
 }
 
@@ -182,8 +201,9 @@ static int do_set(struct domain *d, struct tmem_domain *t,
     uint32_t what = op->u.set.what;
 
     if ( what & ~(XEN_TMEM_SET_MIN | XEN_TMEM_SET_CAP | XEN_TMEM_SET_WEIGHT |
-                  XEN_TMEM_SET_HSWAP | XEN_TMEM_SET_FROZEN) ||
-         op->u.set.frozen > 1 )
+                  XEN_TMEM_SET_HSWAP | XEN_TMEM_SET_FROZEN |
+                  XEN_TMEM_SET_REFUSE | XEN_TMEM_SET_GRANT) ||
+         op->u.set.frozen > 1 || op->u.set.refuse > 1 )
         return -EINVAL;
     if ( what & XEN_TMEM_SET_MIN )
         t->min = op->u.set.min;
@@ -202,6 +222,13 @@ static int do_set(struct domain *d, struct tmem_domain *t,
         t->frozen = op->u.set.frozen;
         tstore_client_freeze(t->client, t->frozen);
     }
+    if ( what & XEN_TMEM_SET_REFUSE )
+    {
+        t->refuse = op->u.set.refuse;
+        tstore_client_refuse(t->client, t->refuse);
+    }
+    if ( what & XEN_TMEM_SET_GRANT )
+        tstore_client_set_grant(t->client, op->u.set.grant);
     return what & XEN_TMEM_SET_CAP ? set_cap(t, op->u.set.cap) : 0;
 }
 

@@ -99,7 +99,8 @@ static bool execute(struct domain *d, struct tmem_vcpu *tv,
     return tstore_execute_some(d->tmem->client, req, NULL, work);
 }
 
-static void count(struct tmem_counts *counts, const struct tmem_req *req)
+static void count(const struct tmem_domain *t, struct tmem_counts *counts,
+                  const struct tmem_req *req)
 {
     counts->requests++;
     switch ( req->op )
@@ -111,6 +112,9 @@ static void count(struct tmem_counts *counts, const struct tmem_req *req)
     case TMEM_OP_GET:
         counts->gets += req->nr_pages;
         counts->hits += req->done;
+        if ( req->done && tstore_client_pool(t->client, req->pool) ==
+                          TMEM_POOL_PERSISTENT )
+            counts->loaded += req->done;
         break;
     case TMEM_OP_FLUSH:
     case TMEM_OP_FLUSH_OBJECT:
@@ -129,7 +133,7 @@ bool tmem_execute(struct domain *d, struct tmem_vcpu *tv, struct tmem_req *req,
     ASSERT(d == current->domain);
     if ( !execute(d, tv, req, work) )
         return false;
-    count(&tv->counts, req);
+    count(d->tmem, &tv->counts, req);
     if ( unlikely(ACCESS_ONCE(tmem_tracing)) )
         tmem_trace_note(d, req);
     return true;

@@ -52,6 +52,7 @@ DEFINE_XEN_GUEST_HANDLE(tmem_word_t);
  * @gets: pages that were asked for
  * @hits: those that were there
  * @flushed: pages that were dropped by flushes
+ * @loaded: of the hits, those that had to stay
  */
 struct tmem_counts {
     uint64_t vectors;
@@ -61,6 +62,7 @@ struct tmem_counts {
     uint64_t gets;
     uint64_t hits;
     uint64_t flushed;
+    uint64_t loaded;
 };
 
 /*
@@ -89,6 +91,7 @@ struct tmem_vcpu {
  * @cap: most pages that it may keep, control_lock
  * @weight: what it is worth, control_lock
  * @frozen: its puts are refused, control_lock
+ * @refuse: those are that must stay, control_lock
  * @attaching: it is being attached for its kernel, which has version 1; 0 or 1
  * @destroying: by id, pools whose destroy by version 1 was stopped
  * @log: what leaves while it is being saved, or NULL, control_lock
@@ -103,6 +106,7 @@ struct tmem_domain {
     uint64_t cap;
     uint32_t weight;
     bool frozen;
+    bool refuse;
     uint32_t attaching;
     unsigned long destroying;
     struct tstore_gone *log;

@@ -131,6 +131,97 @@ static void control_tells_what_was_done(void)
 	CHECK_EQ(((struct xen_tmem_client *)hv_at(0, AT(P_FROM)))->domid, 1);
 }
 
+static int report(uint64_t target, uint64_t *grant)
+{
+	struct tmem_report *said = hv_at(me, AT(P_QUERY));
+	struct tmem_req req = {
+		.op = TMEM_OP_REPORT, .addr = hv_frame(me, P_QUERY) };
+	int err;
+
+	*said = (struct tmem_report){
+		.total = 1000, .floor = 200, .estimate = 700, .target = target,
+		.misses = 50, .pressure = 7, .confidence = 90,
+		.flags = TMEM_REPORT_HOST,
+	};
+	err = one(req);
+	*grant = said->grant;
+	return err;
+}
+
+static void control_set(uint32_t what, uint8_t refuse, uint64_t grant, long err)
+{
+	struct xen_tmem_control *c = control_op(XEN_TMEM_SET, 1);
+
+	c->u.set.what = what;
+	c->u.set.refuse = refuse;
+	c->u.set.grant = grant;
+	CHECK_EQ(control(), err);
+}
+
+/* What a guest says of its memory, and is answered */
+static void control_hears_and_answers(void)
+{
+	struct xen_tmem_client was;
+	uint64_t grant;
+
+	be(1);
+	attach();
+	was = listed(1);
+	CHECK_EQ(was.reports + was.report.total, 0);
+	be(1);
+	CHECK_EQ(report(800, &grant), 0);
+	CHECK_EQ(grant, 800);
+	control_set(XEN_TMEM_SET_GRANT, 0, 600, 0);
+	be(1);
+	CHECK_EQ(report(900, &grant), 0);
+	CHECK_EQ(grant, 600);
+	CHECK_EQ(report(TMEM_REPORT_MAX + 1, &grant), -EINVAL);
+	was = listed(1);
+	CHECK_EQ(was.reports, 2);
+	CHECK_EQ(was.report.total, 1000);
+	CHECK_EQ(was.report.floor, 200);
+	CHECK_EQ(was.report.estimate, 700);
+	CHECK_EQ(was.report.target, 900);
+	CHECK_EQ(was.report.misses, 50);
+	CHECK_EQ(was.report.grant, 600);
+	CHECK_EQ(was.report.pressure, 7);
+	CHECK_EQ(was.report.confidence, 90);
+	CHECK_EQ(was.report.flags, TMEM_REPORT_HOST);
+	control_set(XEN_TMEM_SET_GRANT, 0, 0, 0);
+	be(1);
+	CHECK_EQ(report(900, &grant), 0);
+	CHECK_EQ(grant, 900);
+}
+
+/* Only what must stay, and only from then on */
+static void control_refuses(void)
+{
+	struct xen_tmem_client was;
+
+	be(1);
+	attach();
+	CHECK_EQ(create(0, 0), 0);
+	CHECK_EQ(create(1, TMEM_POOL_PERSISTENT), 0);
+	CHECK_EQ(put(1, 1, 0, 10), 0);
+	control_set(XEN_TMEM_SET_REFUSE, 2, 0, -EINVAL);
+	control_set(1u << 7, 0, 0, -EINVAL);
+	control_set(XEN_TMEM_SET_REFUSE, 1, 0, 0);
+	CHECK_EQ(listed(1).refuse, 1);
+	be(1);
+	CHECK_EQ(put(1, 2, 0, 10), -EBUSY);
+	CHECK_EQ(put(0, 2, 0, 10), 0);
+	CHECK_EQ(get(1, 1, 0, 10), 0);
+	CHECK_EQ(get(0, 2, 0, 10), 0);
+	was = listed(1);
+	CHECK_EQ(was.hits, 20);
+	CHECK_EQ(was.loaded, 10);
+	CHECK(was.found >= 10);
+	control_set(XEN_TMEM_SET_REFUSE, 0, 0, 0);
+	be(1);
+	CHECK_EQ(put(1, 2, 0, 10), 0);
+	CHECK_EQ(listed(1).refuse, 0);
+}
+
 static void control_stops_in_time(void)
 {
 	struct xen_tmem_control *c;
@@ -246,6 +337,8 @@ static void only_who_stands_still_is_finished(void)
 const struct test control_tests[] = {
 	TEST(control_sees_and_sets),
 	TEST(control_tells_what_was_done),
+	TEST(control_hears_and_answers),
+	TEST(control_refuses),
 	TEST(control_stops_in_time),
 	TEST(a_guest_moves),
 	TEST(only_who_stands_still_is_finished),
