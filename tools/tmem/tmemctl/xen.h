@@ -70,6 +70,8 @@ void *xen_buffer(size_t pages);
 int xen_info(struct xen_tmem_info *info);
 int xen_call(struct xen_tmem_control *op);
 int xen_pages(unsigned int what, domid_t domid, uint64_t *pages);
+struct tmem_report;
+void report_of(const struct xen_tmem_client *c, struct tmem_report *out);
 int client_list(domid_t from, size_t most, struct xen_tmem_client **all,
 		size_t *nr);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/tmem.h>
 #include <xencall.h>
 
 #include "xen_abi.h"
@@ -118,6 +119,26 @@ int xen_info(struct xen_tmem_info *info)
 	    info->policy >= info->nr_policies)
 		return -EBADMSG;
 	return 0;
+}
+
+/**
+ * report_of() - what a client said last of its memory
+ * @c: the client
+ * @out: out: that, as it said it; nobody has looked at it here
+ */
+void report_of(const struct xen_tmem_client *c, struct tmem_report *out)
+{
+	*out = (struct tmem_report){
+		.total = c->report.total,
+		.floor = c->report.floor,
+		.estimate = c->report.estimate,
+		.target = c->report.target,
+		.misses = c->report.misses,
+		.grant = c->report.grant,
+		.pressure = c->report.pressure,
+		.confidence = c->report.confidence,
+		.flags = c->report.flags,
+	};
 }
 
 /* Clients from @from on.  Returns how many, or a negative error number. */

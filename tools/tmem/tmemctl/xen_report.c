@@ -29,6 +29,7 @@ static struct json_object *counts_report(const struct xen_tmem_client *c)
 	add_number(all, "gets", c->gets);
 	add_number(all, "hits", c->hits);
 	add_number(all, "flushed", c->flushed);
+	add_number(all, "loaded", c->loaded);
 	return all;
 }
 
@@ -60,6 +61,7 @@ struct json_object *client_report(const struct xen_tmem_info *info,
 {
 	struct json_object *all = json_object_new_object();
 	struct json_object *refused = json_object_new_object();
+	struct tmem_report said;
 	char name[NAME_TEXT];
 
 	add_text(all, "name", domain_name(name, c->domid));
@@ -76,6 +78,10 @@ struct json_object *client_report(const struct xen_tmem_info *info,
 	add_number(all, "persistent_pages", c->persistent);
 	add_pages(all, "charged", c->ephemeral + c->persistent);
 	add_pages(all, "target", c->target);
+	if (c->report.total) {
+		report_of(c, &said);
+		json_object_object_add(all, "report", report_object(&said));
+	}
 	add_number(all, "evicted", c->evicted);
 	memory_report(all, c->domid);
 	add_number(refused, "full", c->reject_full);

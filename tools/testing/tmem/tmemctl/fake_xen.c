@@ -101,6 +101,13 @@ static void make(void)
 	d->info.gets = 200;
 	d->info.hits = 150;
 	d->info.flushed = 30;
+	d->info.loaded = 20;
+	d->info.reports = 1;
+	d->info.report = (struct xen_tmem_report){
+		.total = 15000, .floor = 3000, .estimate = 9000,
+		.target = 10000, .misses = 5, .grant = 10000, .confidence = 90,
+		.flags = TMEM_REPORT_HOST,
+	};
 	d = add(2, "", true);
 	d->info.persistent = 50;
 	d->info.pools = 1;
