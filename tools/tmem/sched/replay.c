@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transcendent memory: tmem-sched, what other schedulers would have decided
+ * Transcendent memory: tmem-sched replay, what other schedulers would have decided
  *
- * tmem-sched replay FILE: a recording of "tmemctl record" is decided anew, by each
+ * A recording, of "tmemctl record" or of "tmem-sched run", is decided anew by each
  * policy.  Guests want what they wanted then; what they have follows from what is
  * decided here.
  */
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "program.h"
 #include "tmem_sched.h"
 
 #define GUESTS	64
@@ -61,16 +62,6 @@ struct replay {
 	double pool;
 	double moved;
 };
-
-static const char help[] =
-"Usage: tmem-sched replay FILE [--policy NAME,NAME...] [--plot]\n"
-"\n"
-"Has policies decide anew what \"tmemctl record\" has recorded, and compares them.\n"
-"\n"
-"  -p, --policy NAMES     which ones, with commas (default: all)\n"
-"      --plot             print what each decides: policy, seconds, guest, and pages\n"
-"                         that it wants, has, and is to keep\n"
-"  -h, --help             this text\n";
 
 static void die(const char *what, const char *why)
 {
@@ -296,7 +287,7 @@ static void replay(const char *path, const struct sched_policy *policy,
 	while (getline(&bytes, &room, from) > 0) {
 		line = json_tokener_parse(bytes);
 		if (!line || !read_line(&r, line))
-			die(path, "is not what tmemctl record writes");
+			die(path, "is not a recording");
 		json_object_put(line);
 		decide(&r);
 	}
@@ -313,12 +304,18 @@ static void replay(const char *path, const struct sched_policy *policy,
 	       minutes ? mib(r.moved) / minutes : 0, fairness(&r));
 }
 
-int main(int argc, char **argv)
+/**
+ * replay_main() - have policies decide anew what was recorded
+ * @argc: number of arguments
+ * @argv: of the verb
+ *
+ * Return: the status to exit with
+ */
+int replay_main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "policy", required_argument, NULL, 'p' },
 		{ "plot", no_argument, NULL, 'P' },
-		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
 	char *names = NULL, *name;
@@ -326,11 +323,7 @@ int main(int argc, char **argv)
 	int opt;
 	u32 i;
 
-	while ((opt = getopt_long(argc, argv, "p:h", longs, NULL)) >= 0) {
-		if (opt == 'h') {
-			fputs(help, stdout);
-			return 0;
-		}
+	while ((opt = getopt_long(argc, argv, "p:", longs, NULL)) >= 0) {
 		if (opt == 'p')
 			names = optarg;
 		else if (opt == 'P')
@@ -338,18 +331,18 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	if (argc - optind != 2 || strcmp(argv[optind], "replay"))
+	if (argc - optind != 1)
 		die("usage", "tmem-sched replay FILE [--policy NAMES] [--plot]");
 	if (!plot)
 		printf("%-14s %10s %10s %10s %10s\n", "policy", "unmet/MiB",
 		       "pool/MiB", "moved/min", "fairness");
 	for (i = 0; !names && i < sched_nr_policies; i++)
-		replay(argv[optind + 1], &sched_policies[i], plot);
+		replay(argv[optind], &sched_policies[i], plot);
 	for (name = names ? strtok(names, ",") : NULL; name;
 	     name = strtok(NULL, ",")) {
 		if (!sched_policy(name))
 			die(name, "no such policy");
-		replay(argv[optind + 1], sched_policy(name), plot);
+		replay(argv[optind], sched_policy(name), plot);
 	}
 	return 0;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Transcendent memory: tmemctl, numbers and what they mean
+ *
+ * Also for tmem-sched.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -21,11 +23,12 @@ void usage_error(const char *format, ...)
 {
 	va_list args;
 
-	fputs("tmemctl: ", stderr);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fputs("\n(tmemctl --help says more)\n", stderr);
+	fprintf(stderr, "\n(%s --help says more)\n",
+		program_invocation_short_name);
 	exit(EXIT_USAGE);
 }
 

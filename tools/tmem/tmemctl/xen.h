@@ -81,6 +81,7 @@ char *domain_read(domid_t domid, const char *what);
 bool domain_write(domid_t domid, const char *what, const char *text);
 
 const char *domain_name(char *text, domid_t domid);
+int domain_list(domid_t **all);
 int domain_find(const char *name, domid_t *domid);
 
 /* xen_memory.c: the memory of domains */
@@ -88,12 +89,14 @@ int domain_find(const char *name, domid_t *domid);
 /*
  * struct domain_memory - the memory of a domain, in pages
  * @has: what it has
+ * @limit: what it may have, with what it keeps in the pool beyond its hswap
  * @all: what it has when nothing is in its balloon
  * @target: what it is asked to have; 0: that is not known
  * @video: of its memory, what @target does not count in xenstore
  */
 struct domain_memory {
 	uint64_t has;
+	uint64_t limit;
 	uint64_t all;
 	uint64_t target;
 	uint64_t video;

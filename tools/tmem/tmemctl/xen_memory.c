@@ -47,13 +47,13 @@ static uint64_t pages_read(domid_t domid, const char *name)
  */
 int memory_look(domid_t domid, struct domain_memory *out)
 {
-	uint64_t limit;
 	int err;
 
 	*out = (struct domain_memory){ 0 };
 	err = xen_pages(XENMEM_current_reservation, domid, &out->has);
 	if (!err)
-		err = xen_pages(XENMEM_maximum_reservation, domid, &limit);
+		err = xen_pages(XENMEM_maximum_reservation, domid,
+				&out->limit);
 	if (err)
 		return err;
 	out->video = pages_read(domid, "videoram");
@@ -61,8 +61,9 @@ int memory_look(domid_t domid, struct domain_memory *out)
 	if (out->target)
 		out->target += out->video;
 	out->all = pages_read(domid, "static-max");
-	if (out->all > limit)
-		out->all = limit > EXTRA_PAGES ? limit - EXTRA_PAGES : limit;
+	if (out->all > out->limit)
+		out->all = out->limit - (out->limit > EXTRA_PAGES ?
+					 EXTRA_PAGES : 0);
 	/* Its tables and rings count, too */
 	if (!out->all || out->all < out->has)
 		out->all = out->has;

@@ -131,6 +131,31 @@ static int number_find(const char *text, domid_t *domid)
 }
 
 /**
+ * domain_list() - the domains that xenstore knows of
+ * @all: out: their numbers, for free()
+ *
+ * Return: how many, or a negative error number, and then nothing is out
+ */
+int domain_list(domid_t **all)
+{
+	unsigned int nr = 0, i;
+	int found = 0;
+	char **text;
+
+	errno = ENOTCONN;
+	text = names_open() ? xs_directory(names, XBT_NULL, "/local/domain",
+					   &nr) : NULL;
+	if (!text)
+		return -errno;
+	*all = calloc(nr + 1, sizeof(**all));
+	for (i = 0; *all && i < nr; i++)
+		if (is_number(text[i]) && !number_find(text[i], *all + found))
+			found++;
+	free(text);
+	return *all ? found : -ENOMEM;
+}
+
+/**
  * domain_find() - the domain that is called so
  * @name: its name, or its number
  * @domid: out: its number; there may be no such domain
@@ -139,18 +164,20 @@ static int number_find(const char *text, domid_t *domid)
  */
 int domain_find(const char *name, domid_t *domid)
 {
-	unsigned int nr = 0, i, found = 0;
-	char **all = NULL, *other;
+	char text[NAME_TEXT], *other;
+	domid_t *all = NULL;
+	int nr, i, found = 0;
 
 	if (is_number(name))
 		return number_find(name, domid);
-	if (names_open())
-		all = xs_directory(names, XBT_NULL, "/local/domain", &nr);
-	for (i = 0; all && i < nr; i++) {
-		other = is_number(all[i]) ? name_read(all[i]) : NULL;
-		if (other && !strcmp(other, name) &&
-		    !number_find(all[i], domid))
+	nr = domain_list(&all);
+	for (i = 0; i < nr; i++) {
+		snprintf(text, sizeof(text), "%u", all[i]);
+		other = name_read(text);
+		if (other && !strcmp(other, name)) {
+			*domid = all[i];
 			found++;
+		}
 		free(other);
 	}
 	free(all);

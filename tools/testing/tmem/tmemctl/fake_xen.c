@@ -33,6 +33,7 @@
 #define BUFFERS		16
 #define MEMORY		32768		/* pages of the machine */
 #define END_BYTES	64
+#define KERNEL_PAGES	500
 
 struct machine *m;
 static int calls_of[32];
@@ -239,15 +240,22 @@ static int list(struct xen_tmem_control *op)
 {
 	struct xen_tmem_client *out = op->u.list.clients.p;
 	uint32_t nr = 0, room = op->u.list.nr, i;
+	struct domain *d;
 
 	/* It is wanted for something else, and tells of as many as it has */
 	if (room > 3)
 		room = 3;
 
 	for (i = op->domid; i < DOMAINS && nr < room; i++) {
-		if (!m->domains[i].client)
+		d = &m->domains[i];
+		if (!d->client)
 			continue;
-		out[nr] = m->domains[i].info;
+		/* What a kernel has for itself it does not count */
+		if (d->reports) {
+			d->info.reports++;
+			d->info.report.total = d->pages - KERNEL_PAGES;
+		}
+		out[nr] = d->info;
 		if (lies("absurd")) {
 			memset(&out[nr], 0xff, sizeof(*out));
 			out[nr].domid = i;
@@ -325,6 +333,10 @@ static int set(struct domain *d, const struct xen_tmem_control *op)
 		d->info.hswap = op->u.set.hswap;
 	if (what & XEN_TMEM_SET_FROZEN)
 		d->info.frozen = op->u.set.frozen;
+	if (what & XEN_TMEM_SET_REFUSE)
+		d->info.refuse = op->u.set.refuse;
+	if (what & XEN_TMEM_SET_GRANT)
+		d->info.report.grant = op->u.set.grant;
 	return lies("gone") ? d->client = false : 0;
 }
 
@@ -341,10 +353,13 @@ static int drop(struct domain *d, struct xen_tmem_control *op)
 
 static int size(uint64_t pages)
 {
+	uint64_t was = m->info.present;
+
 	m->info.size = pages < m->info.pages ? pages : m->info.pages;
 	if (m->info.present > m->info.size)
 		m->info.present = m->info.size < m->must_stay ? m->must_stay :
 								m->info.size;
+	m->info.heap_free += was - m->info.present;
 	if (m->info.free > m->info.present)
 		m->info.free = m->info.present;
 	return 0;

@@ -18,6 +18,8 @@ struct domain {
 	bool exists;
 	bool client;
 	bool paused;
+	bool reports;		/* it does, whenever clients are listed */
+	bool stuck;		/* its balloon does not move */
 	enum stage stage;
 	uint64_t at;		/* bytes of the stream so far */
 	uint64_t wrong;		/* bytes that were not what they are to be */

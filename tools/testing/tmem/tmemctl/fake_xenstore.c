@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transcendent memory: a xenstore for tmemctl, which is none
+ * Transcendent memory: a xenstore for tmemctl and tmem-sched, which is none
  *
  * What it tells of domains is that of fake_xen.c.
  */
@@ -60,6 +60,7 @@ bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path,
 {
 	struct domain *d;
 	char text[32] = "";
+	uint64_t pages;
 	unsigned int id;
 	int end = 0;
 
@@ -73,7 +74,13 @@ bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path,
 	memcpy(text, data, len);
 	d = &m->domains[id];
 	d->target = strtoull(text, NULL, 10);
-	d->pages = d->target / 4 < d->max_pages ? d->target / 4 : d->max_pages;
+	if (d->stuck)
+		return true;
+	pages = d->target / 4 < d->max_pages ? d->target / 4 : d->max_pages;
+	if (pages > d->pages + m->info.heap_free)
+		pages = d->pages + m->info.heap_free;
+	m->info.heap_free += d->pages - pages;
+	d->pages = pages;
 	return true;
 }
 
