@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A load that rises and falls: requests, each of which touches some pages at
- * random in anonymous memory and in a file, and thinks for a while
+ * random in anonymous memory and in a file, or some pages in a row in a file alone,
+ * and thinks for a while
  *
  * When it uses more than ever before, it reads that part of the file first.
  * A phase says how many of the pages are in use and how long a request thinks.
@@ -9,12 +10,14 @@
  * that nobody touches it.  Anonymous pages are written to, and every page is
  * compared with what it should hold.
  *
- * Prints the requests of each quarter of a second, and in the end how many pages were right
- * and how many wrong.
+ * Prints the requests of each quarter of a second, and in the end, or when SIGTERM
+ * comes, how many pages were right and how many wrong.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +33,7 @@
 
 struct phase {
 	double seconds;
-	uint64_t pages;		/* half of them anonymous */
+	uint64_t pages;
 	uint64_t think;		/* ns */
 };
 
@@ -38,6 +41,8 @@ static uint64_t *mem;
 static uint32_t *times;		/* that an anonymous page was written to */
 static uint64_t right, wrong, requests, most, state = 1;
 static int file = -1;
+static bool no_memory;		/* all pages are of the file, one after the other */
+static volatile sig_atomic_t over;
 
 static void fail(const char *what)
 {
@@ -125,10 +130,13 @@ static void think(uint64_t ns)
 
 static void request(const struct phase *p)
 {
+	uint64_t run = no_memory ? draw(p->pages / TOUCHES) * TOUCHES : 0;
 	int i;
 
 	for (i = 0; i < TOUCHES; i++) {
-		if (i % 2)
+		if (no_memory)
+			touch_file(run + i);
+		else if (i % 2)
 			touch_file(draw(p->pages / 2));
 		else
 			touch_memory(draw(p->pages / 2));
@@ -158,7 +166,8 @@ static void begin_to_use(uint64_t pages)
 	static uint64_t used;
 
 	for (; used < pages; used++) {
-		touch_memory(used);
+		if (!no_memory)
+			touch_memory(used);
 		if (used % 32 == 0 &&
 		    pread(file, buffer, sizeof(buffer), used * PAGE) < PAGE)
 			fail("read");
@@ -183,8 +192,8 @@ static void run(const struct phase *p, int nr)
 
 	for (; nr--; p++) {
 		end += p->seconds;
-		begin_to_use(p->pages / 2);
-		while ((t = now()) < end) {
+		begin_to_use(no_memory ? p->pages : p->pages / 2);
+		while ((t = now()) < end && !over) {
 			tell(t - start);
 			request(p);
 		}
@@ -211,12 +220,18 @@ static void make_file(const char *path, uint64_t pages)
 		fail(path);
 }
 
+static void on_term(int signal)
+{
+	over = signal;
+}
+
 static int usage(void)
 {
 	fprintf(stderr,
-		"Usage: load FILE SECONDS:MIB:MICROSECONDS...\n"
+		"Usage: load [-f] FILE SECONDS:MIB:MICROSECONDS...\n"
 		"       load --make FILE MIB\n"
-		"Phases: so long, so much in use, half of it in FILE, and so long a request thinks.\n");
+		"Phases: so long, so much in use, half of it in FILE,\n"
+		"or with -f all, and so long a request thinks.\n");
 	return 2;
 }
 
@@ -229,6 +244,12 @@ int main(int argc, char **argv)
 		make_file(argv[2], strtoull(argv[3], NULL, 0) << 20 >> 12);
 		return 0;
 	}
+	if (argc > 1 && !strcmp(argv[1], "-f")) {
+		no_memory = true;
+		argv++;
+		argc--;
+	}
+	signal(SIGTERM, on_term);
 	if (argc < 3 || argc > 2 + 64)
 		return usage();
 	for (nr = 0; nr < argc - 2; nr++)
