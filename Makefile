@@ -30,7 +30,7 @@ qemu: ## build the QEMU that has the device of transcendent memory, and print wh
 xen: ## build the Xen hypervisor that has transcendent memory, and print where it is
 	@scripts/build-xen
 
-demo: ## two guests read files, with memory divided and with a pool; then memory follows the loads of four guests; TRANSPORT=loop: one guest, which swaps, too; TRANSPORT=xen: a pool of Xen's: build/demo/
+demo: ## two guests read files, with memory divided and with a pool; then memory follows the loads of four guests; TRANSPORT=loop: one guest, which swaps, too; TRANSPORT=xen: a pool of Xen's, and memory that moves: build/demo/
 	@scripts/demo
 
 bench-guest: ## what a page costs, and what it gains, beside zswap, zram and a disk (an hour): build/bench/

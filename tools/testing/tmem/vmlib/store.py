@@ -16,8 +16,8 @@ SOURCES = ('tools/tmem', 'mm/tmem/store', 'include/uapi/linux')
 KEPT = 20       # daemons of other states of the sources
 
 
-def build(tool='tmemd'):
-    """A tool of this checkout; its name in the cache tells of what sources, so others may build and run theirs."""
+def build(tool='tmemd', made=None):
+    """A tool of this checkout, or its program of that name; the file's name in the cache tells of what sources, so others may build and run theirs."""
     deps('tmemd')
     digest = hashlib.sha256()
     for name in repository_files(*SOURCES):
@@ -26,20 +26,20 @@ def build(tool='tmemd'):
     with lock(cache() / 'tmemd.lock', 'another build of tmemd'):
         if not program.exists():
             program.parent.mkdir(exist_ok=True)
-            compile_tool(tool, program)
+            compile_tool(tool, made or tool, program)
             for old in sorted(program.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
                 old.unlink()
     return program
 
 
-def compile_tool(tool, program):
+def compile_tool(tool, made, program):
     with tempfile.TemporaryDirectory(prefix='tmemd.', dir=cache()) as out:
         done = subprocess.run(['make', '-s', '-C', REPO / 'tools/tmem' / tool, f'O={out}'], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             raise Failure(f'{tool} does not build:\n{done.stdout.strip()}')
         fresh = program.with_suffix('.new')
-        shutil.copy(f'{out}/{tool}', fresh)
+        shutil.copy(f'{out}/{made}', fresh)
         os.replace(fresh, program)
 
 
