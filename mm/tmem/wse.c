@@ -17,7 +17,7 @@
  * The target is that and a margin.  But of evicted pages it counts as many only
  * as come back, refaults by evictions: a file that is read once is evicted for
  * ever, and no memory is good for it.  And if somebody waits for memory, or there
- * is none left, the target is more than there is.
+ * is none left, the target is more than is in use.
  *
  * A worker looks at the watched pages every two seconds.  When many pages are
  * brought back or memory runs out, it does the arithmetic at once.  It does not

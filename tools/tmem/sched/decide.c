@@ -51,21 +51,6 @@ const char * const sched_move_names[SCHED_MOVES] = {
 	[SCHED_DOWN_NOW] = "down",
 };
 
-static u64 at_most(u64 a, u64 b)
-{
-	return a < b ? a : b;
-}
-
-static u64 at_least(u64 a, u64 b)
-{
-	return a > b ? a : b;
-}
-
-static u64 minus(u64 a, u64 b)
-{
-	return a > b ? a - b : 0;
-}
-
 static u64 apart(u64 a, u64 b)
 {
 	return a > b ? a - b : b - a;

@@ -7,16 +7,6 @@
  */
 #include "domains.h"
 
-static u64 at_most(u64 a, u64 b)
-{
-	return a < b ? a : b;
-}
-
-static u64 minus(u64 a, u64 b)
-{
-	return a > b ? a - b : 0;
-}
-
 /**
  * domain_begin() - a domain is seen for the first time
  * @d: the domain

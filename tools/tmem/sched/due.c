@@ -28,16 +28,6 @@
 /* A unit of the water level, for a weight of 1 << WATER_SHIFT */
 #define WATER_SHIFT	20
 
-static u64 at_most(u64 a, u64 b)
-{
-	return a < b ? a : b;
-}
-
-static u64 at_least(u64 a, u64 b)
-{
-	return a > b ? a : b;
-}
-
 /**
  * sched_is_free() - is it decided here what a guest gets?
  * @g: the guest

@@ -220,6 +220,21 @@ extern const char * const sched_rule_names[SCHED_RULES];
 extern const char * const sched_rule_texts[SCHED_RULES];
 extern const char * const sched_move_names[SCHED_MOVES];
 
+static inline u64 at_most(u64 a, u64 b)
+{
+	return a < b ? a : b;
+}
+
+static inline u64 at_least(u64 a, u64 b)
+{
+	return a > b ? a : b;
+}
+
+static inline u64 minus(u64 a, u64 b)
+{
+	return a > b ? a - b : 0;
+}
+
 /* a * b / c; @c is not 0, and the result fits */
 static inline u64 sched_part(u64 a, u64 b, u64 c)
 {
