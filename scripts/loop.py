@@ -27,8 +27,8 @@ NAMES = 'abcd'                  # of four guests
 TOTAL = (PEAK + SYSTEM) * len(NAMES) * 6 // 10      # MiB that these have together: 60 % of the sum of their peaks
 HIGH, LOW = f'{PEAK}:500', f'{REST}:20000'          # how much of it in use, microseconds that a request thinks
 IOPS = 3000                     # of each guest's disks
-SWAPS = 'echo 150 >/proc/sys/vm/swappiness; '       # where swap is in memory, as the kernel's documentation has it
-SOME = 'echo 4096 >/sys/kernel/mm/tmem/hswap/limit' # pages: for what nobody has used for long there is the disk
+SWAPS = 'echo 150 >/proc/sys/vm/swappiness || exit' # where swap is in memory, as the kernel's documentation has it
+SOME = '\necho 4096 >/sys/kernel/mm/tmem/hswap/limit || exit'  # pages: for what nobody has used for long there is the disk
 
 
 class Way:
@@ -216,7 +216,7 @@ class Oracle(threading.Thread):
 
     def __init__(self, host, phases):
         super().__init__(daemon=True)
-        self.host, self.over = host, threading.Event()
+        self.host, self.over, self.failure = host, threading.Event(), None
         self.changes = {}           # second -> guest -> MiB
         for name, each in phases.items():
             at = 0
@@ -232,9 +232,13 @@ class Oracle(threading.Thread):
                 return
             loads |= self.changes[at]
             spare = (TOTAL - sum(loads.values())) // len(loads)
-            # First those who give
-            for name in sorted(loads, key=loads.get):
-                self.host.set(name, min(loads[name] + spare, WHOLE))
+            try:
+                # First those who give
+                for name in sorted(loads, key=loads.get):
+                    self.host.set(name, min(loads[name] + spare, WHOLE))
+            except subprocess.CalledProcessError as failure:
+                self.failure = failure
+                return
 
 
 def run_way(way, work, out, tell=lambda requests: None):
@@ -254,6 +258,8 @@ def run_way(way, work, out, tell=lambda requests: None):
             if way.oracle:
                 oracle.start()
             attend(guests, tell)
+            if oracle.failure:
+                raise Failure(f'the oracle moves no balloons: {oracle.failure}')
         finally:
             oracle.over.set()
             for guest in guests:
